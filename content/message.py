@@ -1,0 +1,62 @@
+"""The words' envelope: what handlers say, in a form that every platform can carry and store."""
+
+from typing import Any
+
+import msgspec
+
+BUTTON_BYTES_MAX = 64  # Telegram's callback_data limit, the tightest of the platforms
+
+
+class Button(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A command to press instead of to type.
+
+    `command` is what a member would type after the slash (`top week`), at most 64 UTF-8 bytes.
+    It is carried out for whoever presses it, so an old or forged button can do no more than
+    its presser could do by typing.
+    """
+
+    label: str
+    command: str
+
+
+Buttons = tuple[tuple[Button, ...], ...]
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing to say, in plain text (no markup: a member's name can never break a message)."""
+
+    text: str
+    buttons: Buttons = ()
+    private: bool = False
+    """Meant for the asker alone: shown to him only where the platform can."""
+    replaces: bool = False
+    """The answer to a tap takes the place of the message whose button was pressed."""
+    once: bool = False
+    """Rather lost than said twice (posts). Answers are rather said twice than lost."""
+    life_s: int = 900
+    """Not sent any more when this many seconds have passed since the event."""
+
+
+class Refusal(Exception):  # noqa: N818 - a polite no is an answer, not an error
+    """A polite no: nothing is changed, and the text `key` is said with `values`."""
+
+    def __init__(self, key: str, *, buttons: Buttons = (), **values: Any) -> None:
+        """Refuse with the text `key`; `values` fill its placeholders."""
+        super().__init__(key)
+        self.key = key
+        self.buttons = buttons
+        self.values = values
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Reply)
+
+
+def pack(reply: Reply) -> str:
+    """Return the reply as JSON text for the outbox."""
+    return _encoder.encode(reply).decode()
+
+
+def unpack(payload: str | bytes) -> Reply:
+    """Return the reply that `pack` stored."""
+    return _decoder.decode(payload)

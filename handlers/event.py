@@ -1,0 +1,56 @@
+"""The port that platform adapters fill: something that happened in a chat, platform-neutral."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+ChatKind = Literal["group", "private", "channel"]
+SenderKind = Literal["person", "anonymous_admin", "channel", "bot", "service"]
+Kind = Literal["message", "tap", "joined", "left", "bot_added", "bot_removed", "migrated", "other"]
+Role = Literal["member", "admin", "owner"]
+
+
+class Chat(msgspec.Struct, frozen=True):
+    """Where it happened. `id` is the platform's, as text; `thread` a forum topic, if any."""
+
+    id: str
+    kind: ChatKind
+    title: str = ""
+    thread: str | None = None
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Who did it. Only a `person` can earn points; the other kinds have no member behind them."""
+
+    id: str
+    name: str
+    kind: SenderKind = "person"
+    role: Role = "member"
+    locale: str = ""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened once.
+
+    `key` names the delivery (the same update delivered again has the same key). `at` is when
+    it happened by the platform's clock, aware; for things without a time of their own it is the
+    time of arrival. `text` is a message's words or a pressed button's command.
+    """
+
+    key: str
+    platform: str
+    kind: Kind
+    chat: Chat
+    sender: Sender
+    at: datetime
+    text: str = ""
+    message_id: str | None = None
+    tap_id: str | None = None
+    addressed: bool = False
+    """The bot was mentioned, answered, or spoken to in private."""
+    edited: bool = False
+    target: str = ""
+    """Who or what it concerns: the new chat id of a migration, the one who joined."""
+    can_see_all: bool = True
+    """For `bot_added`: whether the platform shows the bot every message there."""
