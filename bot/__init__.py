@@ -1,0 +1,1 @@
+"""The floor that listens and speaks: doors and wiring."""

@@ -1,0 +1,1 @@
+"""The floor that decides: rules and words, pure."""

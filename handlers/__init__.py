@@ -1,0 +1,1 @@
+"""The floor that acts: one file per feature, platform-blind."""

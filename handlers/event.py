@@ -5,9 +5,21 @@ from typing import Literal
 
 import msgspec
 
+from storage.members import Who
+
 ChatKind = Literal["group", "private", "channel"]
 SenderKind = Literal["person", "anonymous_admin", "channel", "bot", "service"]
-Kind = Literal["message", "tap", "joined", "left", "bot_added", "bot_removed", "migrated", "other"]
+Kind = Literal[
+    "message",
+    "tap",
+    "joined",
+    "left",
+    "bot_added",
+    "bot_promoted",
+    "bot_removed",
+    "migrated",
+    "other",
+]
 Role = Literal["member", "admin", "owner"]
 
 
@@ -54,3 +66,8 @@ class Event(msgspec.Struct, frozen=True):
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
     can_see_all: bool = True
     """For `bot_added`: whether the platform shows the bot every message there."""
+
+    @property
+    def who(self) -> Who:
+        """The sender as the store knows him."""
+        return Who(self.platform, self.sender.id, self.sender.name)

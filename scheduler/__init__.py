@@ -1,0 +1,1 @@
+"""The floor that waits: what is due becomes an action."""

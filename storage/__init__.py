@@ -1,0 +1,1 @@
+"""The floor that remembers: the shared points store."""

@@ -1,0 +1,1 @@
+"""Tests: conversations, tables, real servers, a real browser."""

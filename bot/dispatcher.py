@@ -1,0 +1,211 @@
+"""The queue between the doors and the store: batches by group commit, in order within a chat."""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from bot import metrics
+from bot.worker import Asked, Job, Outcome, StoreDownError, Unit, Worker
+from handlers.event import Event
+from handlers.router import Router
+from storage.outbox import Outgoing
+
+_log = logging.getLogger(__name__)
+
+BATCH_MAX = 256
+QUEUE_MAX = 10_000
+RETRY_WAIT_MAX_S = 2.0
+
+
+class BusyError(Exception):
+    """The queue is full; the caller may try again after `retry_after_s`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        """Say when to try again."""
+        super().__init__(f"busy, try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class ClosedError(BusyError):
+    """The bot is stopping and takes nothing more."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    unit: Unit
+    done: asyncio.Future[Outcome]
+    since: float
+
+
+class Dispatcher:
+    """Takes units from the event loop and runs them on worker threads, one queue per thread."""
+
+    def __init__(
+        self,
+        workers: list[Worker],
+        router: Router,
+        *,
+        say: Callable[[list[Outgoing]], None],
+        recovered: Callable[[], None] = lambda: None,
+        queue_max: int = QUEUE_MAX,
+    ) -> None:
+        """`say` gets what is to be said after each commit; `recovered` is called, on the loop,
+        when the store answers again after it was down.
+        """  # noqa: D205 - two parameters, one sentence each
+        self.router = router
+        self._say = say
+        self._recovered = recovered
+        self._queue_max = queue_max
+        self._loop = asyncio.get_running_loop()
+        self._waiting = 0
+        self._closed = False
+        self._abandon = threading.Event()
+        self.store_up = True
+        self._queues: list[queue.SimpleQueue[_Waiting | None]] = [
+            queue.SimpleQueue() for _ in workers
+        ]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(worker, line), name=f"worker-{number}")
+            for number, (worker, line) in enumerate(zip(workers, self._queues, strict=True))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many units wait or are being worked on."""
+        return self._waiting
+
+    def submit(self, event: Event, *, bot_name: str = "") -> asyncio.Future[Outcome]:
+        """Queue an event; the future is done when its effects are durable.
+
+        What nobody asked us about is answered at once with the state `ignored`.
+        Errors: BusyError when the queue is full, ClosedError while stopping.
+        """
+        match = self.router.match(event, bot_name=bot_name)
+        if match is None:
+            metrics.EVENTS.labels(event.platform, "ignored").inc()
+            done = self._loop.create_future()
+            done.set_result(Outcome("ignored"))
+            return done
+        line = crc32(f"{event.platform}:{event.chat.id}".encode()) % len(self._queues)
+        return self._enqueue(Asked(event, match), line)
+
+    async def run(self, job: Job) -> Any:
+        """Run a function over the open transaction of a batch; return what it returns.
+
+        For marks, console writes and the like; whatever it raises is raised here, undone.
+        """
+        outcome = await self._enqueue(job, 0, closing=True)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
+
+    def _enqueue(self, unit: Unit, line: int, *, closing: bool = False) -> asyncio.Future[Outcome]:
+        if self._closed and not closing:
+            raise ClosedError(5)
+        if self._waiting >= self._queue_max and not closing:
+            metrics.BUSY.inc()
+            raise BusyError(1)
+        self._waiting += 1
+        item = _Waiting(unit, self._loop.create_future(), time.monotonic())
+        self._queues[line].put(item)
+        return item.done
+
+    async def close(self, timeout_s: float) -> bool:
+        """Take nothing more, finish what is queued; False when the store would not let us."""
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        while self._waiting and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        clean = not self._waiting
+        self._abandon.set()
+        for line in self._queues:
+            line.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, timeout_s)
+        return clean
+
+    def refuse_more(self) -> None:
+        """Let doors be refused from now on; the sender's marks still pass."""
+        self._closed = True
+
+    def _serve(self, worker: Worker, line: queue.SimpleQueue[_Waiting | None]) -> None:
+        while (batch := _next_batch(line)) is not None:
+            self._work(worker, batch)
+
+    def _work(self, worker: Worker, batch: list[_Waiting]) -> None:
+        wait_s = 0.05
+        while batch:
+            try:
+                outcomes = worker.run([item.unit for item in batch])
+            except StoreDownError as error:
+                outcomes = error.done
+                self._store_is(up=False, why=str(error))
+                self._finish(batch[: len(outcomes)], outcomes)
+                batch = batch[len(outcomes) :]
+                if self._abandon.wait(wait_s):
+                    self._loop.call_soon_threadsafe(self._give_up, batch)
+                    return
+                wait_s = min(wait_s * 2, RETRY_WAIT_MAX_S)
+            else:
+                self._store_is(up=True)
+                self._finish(batch, outcomes)
+                return
+
+    def _store_is(self, *, up: bool, why: str = "") -> None:
+        if up == self.store_up:
+            return
+        self.store_up = up
+        if up:
+            _log.warning("the store answers again")
+            self._loop.call_soon_threadsafe(self._recovered)
+        else:
+            _log.error("the store is down, events wait: %s", why)
+
+    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+        metrics.BATCH.observe(len(batch))
+        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
+
+    def _deliver(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+        self._waiting -= len(batch)
+        now = time.monotonic()
+        say: list[Outgoing] = []
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(item.unit, Asked):
+                metrics.EVENTS.labels(item.unit.event.platform, outcome.state).inc()
+                metrics.EVENT_SECONDS.observe(now - item.since)
+            say += outcome.say
+            if not item.done.done():
+                item.done.set_result(outcome)
+        if say:
+            self._say(say)
+
+    def _give_up(self, batch: list[_Waiting]) -> None:
+        for item in batch:
+            if not item.done.done():
+                item.done.set_exception(ClosedError(5))
+
+
+def _next_batch(line: queue.SimpleQueue[_Waiting | None]) -> list[_Waiting] | None:
+    """Wait for one unit and take with it whatever is there already; None ends the thread."""
+    first = line.get()
+    if first is None:
+        return None
+    batch = [first]
+    while len(batch) < BATCH_MAX:
+        try:
+            item = line.get_nowait()
+        except queue.Empty:
+            break
+        if item is None:
+            line.put(None)
+            break
+        batch.append(item)
+    return batch

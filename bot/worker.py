@@ -1,0 +1,333 @@
+"""The work on a batch: one transaction, a savepoint per event, one commit. Synchronous."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, NamedTuple
+
+import psycopg
+from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from content.message import Refusal, Reply, pack
+from content.texts import Texts, texts
+from handlers.context import Context
+from handlers.event import Event
+from handlers.router import Match, Router
+from storage import inbox, ledger, members, outbox, programmes
+from storage.db import DATABASE_ERRORS, Tx, to_ms
+from storage.limits import Limiter, Verdict
+from storage.members import Member
+from storage.outbox import Outgoing
+from storage.programmes import Defaults, Group, Programme
+
+_log = logging.getLogger(__name__)
+
+PRIVATE_RECEIPTS = 0
+"""Receipts of private chats stand under no programme: a person's may change between deliveries."""
+ALONE_TRIES = 3
+TAP_LIFE = timedelta(seconds=150)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one unit: its state, what is to be said, what a job returned, its error."""
+
+    state: str
+    say: list[Outgoing] = field(default_factory=list)
+    value: Any = None
+    error: Exception | None = None
+
+
+class Asked(NamedTuple):
+    """An event together with what the router made of it."""
+
+    event: Event
+    match: Match
+
+
+class Apology(NamedTuple):
+    """An event that fails again and again: receive it and say sorry, without its handler."""
+
+    event: Event
+
+
+Job = Callable[[Tx], Any]
+Unit = Asked | Apology | Job
+
+
+class Place(NamedTuple):
+    """Where an event belongs."""
+
+    programme: Programme
+    group: Group | None
+    person: Member | None
+
+
+class StoreDownError(Exception):
+    """The database is away, locked or full. `done` are the outcomes of the units before that.
+
+    Nothing of the remaining units has been kept, unless the connection broke while committing;
+    running them again is right in either case, because receipts make it harmless.
+    """
+
+    def __init__(self, message: str, done: list[Outcome]) -> None:
+        """Say what the database said."""
+        super().__init__(message)
+        self.done = done
+
+
+class Worker:
+    """Runs batches of units against the store. One per thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime],
+        rng: Random,
+        limiter: Limiter,
+        defaults: Defaults,
+    ) -> None:
+        """Take everything that is a value elsewhere: clock, chance, defaults."""
+        self._engine = engine
+        self._clock = clock
+        self._rng = rng
+        self._limiter = limiter
+        self._defaults = defaults
+
+    def run(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Do all units and commit once; each stands or falls alone.
+
+        A batch whose transaction breaks (a lost connection) is run again one by one, and so is a
+        unit that met another process (a deadlock, a key that both made). Errors: StoreDownError.
+        """
+        if len(units) > 1:
+            try:
+                outcomes = self._transaction(units)
+            except DATABASE_ERRORS as error:
+                _log.warning("batch of %d broken, one by one: %s", len(units), _name(error))
+                outcomes = [Outcome("again")] * len(units)
+        else:
+            outcomes = [Outcome("again")]
+        for index, unit in enumerate(units):
+            if outcomes[index].state == "again":
+                outcomes[index] = self._alone(unit, outcomes[:index])
+        return outcomes
+
+    def _alone(self, unit: Unit, done: list[Outcome]) -> Outcome:
+        error: Exception | None = None
+        for _ in range(ALONE_TRIES):
+            try:
+                outcome = self._transaction([unit])[0]
+            except DATABASE_ERRORS as problem:
+                if storage_is_down(problem):
+                    raise StoreDownError(_name(problem), done) from problem
+                error = problem
+            else:
+                if outcome.state != "again":
+                    return outcome
+                error = outcome.error
+        _log.error("unit %s failed", _key(unit), exc_info=error)
+        if isinstance(unit, Asked):
+            return self._alone(Apology(unit.event), done)
+        return Outcome("failed", error=error)
+
+    def _transaction(self, units: Sequence[Unit]) -> list[Outcome]:
+        with self._engine.connect() as connection:
+            try:
+                with connection.begin():
+                    tx = Tx(connection)
+                    outcomes = [self._unit(tx, unit) for unit in units]
+                    ledger.write_totals(tx)
+                    tx.write_later_rows()
+            except DATABASE_ERRORS:
+                connection.invalidate()
+                raise
+        return outcomes
+
+    def _unit(self, tx: Tx, unit: Unit) -> Outcome:
+        try:
+            with tx.savepoint():
+                if isinstance(unit, Asked):
+                    return self._event(tx, unit)
+                if isinstance(unit, Apology):
+                    return self._apologise(tx, unit.event)
+                return Outcome("done", value=unit(tx))
+        except Refusal as refusal:
+            assert isinstance(unit, Asked)
+            with tx.savepoint():
+                return self._refuse(tx, unit.event, refusal)
+        except DATABASE_ERRORS as error:
+            return Outcome("again", error=error)  # undone to its savepoint; the others go on
+        except Exception as error:
+            _log.exception("unit %s failed", _key(unit))
+            if not isinstance(unit, Asked):
+                return Outcome("failed", error=error)
+            with tx.savepoint():
+                return self._apologise(tx, unit.event)
+
+    def _event(self, tx: Tx, asked: Asked) -> Outcome:
+        event, now = asked.event, self._clock()
+        place = self._place(tx, event, now)
+        if not self._first_time(tx, event, place, now):
+            return Outcome("duplicate")
+        if now - event.at > inbox.STALE:
+            return Outcome("stale")
+        slow = self._too_fast(event, place)
+        if slow is not None:
+            return slow if slow.state == "silent" else self._warn(tx, event, place, now)
+        ctx = Context(
+            event=event,
+            args=asked.match.args,
+            tx=tx,
+            programme=place.programme,
+            group=place.group,
+            person=place.person,
+            now=now,
+            today=min(event.at, now).astimezone(place.programme.zone).date(),
+            rng=self._rng,
+            texts=self._texts(event, place.programme),
+        )
+        reply = asked.match.handler(ctx)
+        return Outcome("done", [self._put(tx, event, place, reply, now)] if reply else [])
+
+    def _place(self, tx: Tx, event: Event, now: datetime) -> Place:
+        if event.chat.kind == "private":
+            return self._private_place(tx, event)
+        group = programmes.group(tx, event.platform, event.chat.id)
+        if group is None:
+            group = programmes.open_group(
+                tx,
+                event.platform,
+                event.chat.id,
+                event.chat.title,
+                by_owner=event.sender.role == "owner",
+                defaults=self._defaults,
+                now=now,
+            )
+        else:
+            programmes.keep_title(tx, group, event.chat.title)
+        programme = programmes.programme(tx, group.programme_id)
+        person = None
+        if event.kind in {"message", "tap"} and event.sender.kind == "person":
+            person = members.arrive(tx, programme.id, group.id, event.who, now)
+        return Place(programme, group, person)
+
+    @staticmethod
+    def _private_place(tx: Tx, event: Event) -> Place:
+        home = programmes.home(tx, event.platform, event.sender.id)
+        programme = programmes.programme(tx, home or programmes.MAIN)
+        person = members.find(tx, programme.id, event.who, None) if home else None
+        return Place(programme, None, person)
+
+    @staticmethod
+    def _first_time(tx: Tx, event: Event, place: Place, now: datetime) -> bool:
+        under = place.programme.id if place.group else PRIVATE_RECEIPTS
+        return inbox.first_time(tx, under, event.key, now)
+
+    def _too_fast(self, event: Event, place: Place) -> Outcome | None:
+        if event.kind not in {"message", "tap"}:
+            return None
+        verdict = self._limiter.ask(
+            place.programme.rules.limits,
+            group=f"{event.platform}:{event.chat.id}",
+            member=f"{event.platform}:{event.sender.id}",
+        )
+        return None if verdict is Verdict.OPEN else Outcome(verdict.value)
+
+    def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:
+        name = event.who.clean_name
+        text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
+        return Outcome("limited", [self._put(tx, event, place, Reply(text, private=True), now)])
+
+    def _refuse(self, tx: Tx, event: Event, refusal: Refusal) -> Outcome:
+        now = self._clock()
+        place = self._place(tx, event, now)
+        self._first_time(tx, event, place, now)
+        text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
+        reply = Reply(text, refusal.buttons, private=True)
+        return Outcome("refused", [self._put(tx, event, place, reply, now)])
+
+    def _apologise(self, tx: Tx, event: Event) -> Outcome:
+        now = self._clock()
+        place = self._place(tx, event, now)
+        self._first_time(tx, event, place, now)
+        text = self._texts(event, place.programme).say("trouble.sorry", event=event.key[-8:])
+        outgoing = self._put(tx, event, place, Reply(text, private=True), now)
+        return Outcome("failed", [outgoing])
+
+    @staticmethod
+    def _texts(event: Event, programme: Programme) -> Texts:
+        private = event.chat.kind == "private" and event.sender.locale
+        return texts(event.sender.locale if private else programme.locale)
+
+    @staticmethod
+    def _put(tx: Tx, event: Event, place: Place, reply: Reply, now: datetime) -> Outgoing:
+        life = timedelta(seconds=reply.life_s)
+        kind, target = "say", event.message_id
+        if event.kind == "tap":
+            kind, target, life = "tap", event.tap_id, min(life, TAP_LIFE)
+            if reply.replaces:
+                kind, target = "edit", event.message_id
+        elif event.kind != "message":
+            target = None
+        return outbox.put(
+            tx,
+            programme_id=place.programme.id,
+            platform=event.platform,
+            chat_id=event.chat.id,
+            thread=event.chat.thread,
+            kind=kind,
+            target=target,
+            person=event.sender.id,
+            payload=pack(reply),
+            created_ms=to_ms(now),
+            expires_ms=to_ms(now + life),
+        )
+
+
+_SQLITE_DOWN = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_POSTGRES_DOWN_CLASSES = ("08", "53", "57", "58")
+"""SQLSTATE classes: connection, resources (disk full), intervention (shutdown), system error."""
+
+
+def storage_is_down(error: BaseException) -> bool:
+    """Whether the database itself is in trouble (away, locked, full), not the statement."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DOWN
+    if isinstance(original, psycopg.Error):
+        if original.sqlstate is None:  # the client's own: no connection
+            return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+        return original.sqlstate.startswith(_POSTGRES_DOWN_CLASSES)
+    return isinstance(original, PoolTimeout)
+
+
+def _name(error: BaseException) -> str:
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"
+
+
+def _key(unit: Unit) -> str:
+    if isinstance(unit, Asked | Apology):
+        return unit.event.key
+    return getattr(unit, "__name__", "job")
+
+
+def utc_now() -> datetime:
+    """Return the wall clock, aware."""
+    return datetime.now(UTC)

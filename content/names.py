@@ -1,0 +1,53 @@
+"""Names and words as people type them, made safe to show and easy to match."""
+
+import re
+import unicodedata
+
+NAME_MAX = 24
+_FIRST_STRONG, _POP = "\u2068", "\u2069"
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_JOINER = "\u200d"
+_SELECTOR = "\ufe0f"
+
+
+def clean_name(raw: str, *, fallback: str) -> str:
+    """Return a name of 1 to 24 visible characters on one line.
+
+    Control, direction and zero-width characters go (the emoji joiner stays between emoji), runs
+    of white space and of combining marks shrink, the rest is cut with an ellipsis. Nothing left:
+    the fallback.
+    """
+    kept: list[str] = []
+    marks = 0
+    for character in unicodedata.normalize("NFC", raw[: NAME_MAX * 20]):
+        category = unicodedata.category(character)
+        if character == _JOINER:
+            if kept and unicodedata.category(kept[-1]) in {"So", "Sk", "Mn"}:
+                kept.append(character)
+            continue
+        if category in _INVISIBLE:
+            continue
+        marks = marks + 1 if category in {"Mn", "Me"} and character != _SELECTOR else 0
+        if marks > 2:  # noqa: PLR2004 - more combining marks than any script stacks
+            continue
+        kept.append(" " if character.isspace() else character)
+    name = re.sub(" +", " ", "".join(kept)).strip(f" {_JOINER}")
+    if not any(unicodedata.category(character)[0] in "LNSP" for character in name):
+        return fallback
+    if len(name) > NAME_MAX:
+        name = name[: NAME_MAX - 1].rstrip(f" {_JOINER}") + "…"
+    return name
+
+
+def isolate(name: str) -> str:
+    """Return the name so that its writing direction cannot turn the words around it."""
+    if all(unicodedata.bidirectional(character) not in {"R", "AL", "AN"} for character in name):
+        return name
+    return f"{_FIRST_STRONG}{name}{_POP}"
+
+
+def plain_words(text: str) -> str:
+    """Return a typed text for matching: full width to half, no invisible characters, trimmed."""
+    normal = unicodedata.normalize("NFKC", text)
+    visible = "".join(c for c in normal if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    return visible.strip()

@@ -1,0 +1,86 @@
+"""The first words: help, start, coming and going, and what to say to words that mean nothing."""
+
+from content.message import Reply
+from handlers.context import Context
+from handlers.router import Router
+from storage import members, outbox, programmes
+
+router = Router()
+
+
+@router.command("help", "帮助", "菜单")
+def show_help(ctx: Context) -> Reply:
+    """Show what I can do here."""
+    where = "private" if ctx.event.chat.kind == "private" else "group"
+    lines = [ctx.texts.say("help.head"), ctx.texts.say("help.member")]
+    if ctx.event.sender.role == "owner":
+        lines.append(ctx.texts.say("help.owner"))
+    lines.append(ctx.texts.say(f"help.{where}"))
+    return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
+
+
+@router.command("start")
+def start(ctx: Context) -> Reply:
+    """Say hello and how it works; links into the bot land here."""
+    if ctx.event.chat.kind == "private" and ctx.person is None:
+        return ctx.say("start.stranger")
+    return ctx.say(
+        "start.member", name=ctx.name, buttons=ctx.row("checkin", "points", "top week", "help")
+    )
+
+
+@router.unknown
+def unknown(ctx: Context) -> Reply:
+    """Answer words that mean nothing, when the bot is spoken to."""
+    return ctx.say("unknown.words", buttons=ctx.row("help"))
+
+
+@router.on("bot_added")
+def bot_added(ctx: Context) -> Reply:
+    """Say hello in a new group, and what is missing there."""
+    if ctx.group is not None:
+        programmes.set_state(ctx.tx, ctx.group, "active")
+        if ctx.event.sender.role == "owner":
+            programmes.adopt(ctx.tx, ctx.group)
+    key = "hello.group" if ctx.event.can_see_all else "hello.blind"
+    return ctx.say(
+        key, every=ctx.rules.checkin.streak.every, buttons=ctx.row("checkin", "rules", "help")
+    )
+
+
+@router.on("bot_promoted")
+def bot_promoted(ctx: Context) -> Reply | None:
+    """Confirm that the bot sees every message now."""
+    return ctx.say("hello.sees") if ctx.event.can_see_all else None
+
+
+@router.on("bot_removed")
+def bot_removed(ctx: Context) -> None:
+    """Note that the bot has been removed from a group."""
+    if ctx.group is not None:
+        programmes.set_state(ctx.tx, ctx.group, "removed")
+
+
+@router.on("joined")
+def joined(ctx: Context) -> None:
+    """Note who has come."""
+    if ctx.group is not None and ctx.event.sender.kind == "person":
+        members.arrive(ctx.tx, ctx.programme.id, ctx.group.id, ctx.event.who, ctx.now)
+
+
+@router.on("left")
+def left(ctx: Context) -> None:
+    """Note who has gone: points stay, but are out of reach until the member is back."""
+    if ctx.group is None:
+        return
+    known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
+    if known is not None:
+        members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
+
+
+@router.on("migrated")
+def migrated(ctx: Context) -> None:
+    """Follow a chat that got another id, with its points and what waits to be said."""
+    old, new = ctx.event.chat.id, ctx.event.target
+    programmes.follow_chat(ctx.tx, ctx.event.platform, old, new)
+    outbox.follow_chat(ctx.tx, ctx.event.platform, old, new)

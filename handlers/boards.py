@@ -1,0 +1,82 @@
+"""Boards: the best of the day, week, month and of all time; one's own rank is always shown."""
+
+from content.message import Buttons, Refusal, Reply
+from content.names import isolate
+from content.windows import WINDOWS, Window
+from handlers.context import Context
+from handlers.router import Router
+from storage import boards
+from storage.boards import Board
+
+router = Router()
+_HERE = "here"  # said by a board's own buttons: the answer takes the board's place
+_WORDS: dict[str, Window] = {
+    "day": "day",
+    "日": "day",
+    "今日": "day",
+    "今天": "day",
+    "week": "week",
+    "周": "week",
+    "本周": "week",
+    "month": "month",
+    "月": "month",
+    "本月": "month",
+    "all": "all",
+    "总": "all",
+    "全部": "all",
+}
+_MEDALS = {1: "🥇", 2: "🥈", 3: "🥉"}
+
+
+@router.command(
+    "top",
+    "排行",
+    "排行榜",
+    glued="|".join(_WORDS),
+    presets={"日榜": "day", "周榜": "week", "月榜": "month", "总榜": "all"},
+)
+def top(ctx: Context) -> Reply:
+    """Show who has earned most: day, week, month or all."""
+    word, _, place = ctx.args.partition(" ")
+    window = _WORDS.get(word.lower() or "week")
+    if window is None:
+        raise Refusal("top.usage", given=isolate(word[:20]))
+    me = ctx.person.id if ctx.person else 0
+    board = boards.board(
+        ctx.tx,
+        ctx.programme.id,
+        window,
+        ctx.today,
+        places=ctx.rules.boards.places,
+        member_id=me,
+    )
+    rows = [ctx.texts.say(f"top.{window}"), "", *_places(ctx, board), "", _own(ctx, board)]
+    return Reply("\n".join(rows), _tabs(ctx, window), replaces=place == _HERE)
+
+
+def _places(ctx: Context, board: Board) -> list[str]:
+    if not board.places:
+        return [ctx.texts.say("top.empty")]
+    return [
+        ctx.texts.say(
+            "top.line",
+            place=_MEDALS.get(place.rank, f"{place.rank}."),
+            name=isolate(place.name),
+            points=place.points,
+        )
+        for place in board.places
+    ]
+
+
+def _own(ctx: Context, board: Board) -> str:
+    if board.own is None:
+        return ctx.texts.say("top.unranked", name=ctx.name)
+    own = board.own
+    return ctx.texts.say(
+        "top.own", name=ctx.name, rank=own.rank, total=board.total, points=own.points
+    )
+
+
+def _tabs(ctx: Context, shown: Window) -> Buttons:
+    tabs = tuple(ctx.button(f"top {window} {_HERE}") for window in WINDOWS if window != shown)
+    return (tabs, (ctx.button("checkin"),))

@@ -1,0 +1,67 @@
+"""What a handler gets: the one page that a feature's author reads."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from random import Random
+from typing import Any
+
+from content.message import Button, Buttons, Refusal, Reply
+from content.names import isolate
+from content.rulebook import Rulebook
+from content.texts import Texts
+from handlers.event import Event
+from storage.db import Tx
+from storage.members import Member
+from storage.programmes import Group, Programme
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One event in its place: who, where, when, under which rules, and the open transaction.
+
+    Handlers return what to say and do no input or output of their own. `now` is the moment of
+    work (aware, UTC); `today` is the programme's day on which the event happened, so that a
+    check-in of 23:59 that arrives after midnight counts for the day on which it was said.
+    """
+
+    event: Event
+    args: str
+    tx: Tx
+    programme: Programme
+    group: Group | None
+    person: Member | None
+    now: datetime
+    today: date
+    rng: Random
+    texts: Texts
+
+    @property
+    def rules(self) -> Rulebook:
+        """The rules in force."""
+        return self.programme.rules
+
+    @property
+    def member(self) -> Member:
+        """The member who asks. Refuses for somebody who is in no group of ours, or is no person."""
+        if self.person is None:
+            kind = self.event.sender.kind
+            raise Refusal("who.join_first" if kind == "person" else f"who.{kind}")
+        return self.person
+
+    @property
+    def name(self) -> str:
+        """The asker's name, safe between other words."""
+        return isolate(self.person.name if self.person else self.event.sender.name)
+
+    def say(self, key: str, *, buttons: Buttons = (), **values: Any) -> Reply:
+        """Return the text `key` with its placeholders filled."""
+        return Reply(self.texts.say(key, **values), buttons)
+
+    def button(self, command: str, **values: Any) -> Button:
+        """Return the button of a command, labelled by the text `button.<command>`."""
+        word = command.replace(" ", "_")
+        return Button(self.texts.say(f"button.{word}", **values), command)
+
+    def row(self, *commands: str) -> Buttons:
+        """Return one row of buttons."""
+        return (tuple(self.button(command) for command in commands),)

@@ -1,0 +1,57 @@
+"""What a member has: balance, streak, rank, and the last movements with their reasons."""
+
+from content.checkin import streak_now
+from content.message import Refusal, Reply
+from handlers.context import Context
+from handlers.router import Router
+from storage import boards, ledger
+
+router = Router()
+LINES, LINES_MAX = 10, 30
+
+
+@router.command("points", "积分", "我的积分")
+def points(ctx: Context) -> Reply:
+    """Show your balance, streak and rank."""
+    member = ctx.member
+    board = boards.board(ctx.tx, ctx.programme.id, "week", ctx.today, places=0, member_id=member.id)
+    text = ctx.texts.say(
+        "points.balance",
+        name=ctx.name,
+        balance=member.available,
+        earned=member.total_earned,
+        streak=streak_now(member.checkin_day, member.streak, ctx.today),
+    )
+    rank = (
+        ctx.texts.say("points.rank", rank=board.own.rank, points=board.own.points)
+        if board.own
+        else ctx.texts.say("points.unranked")
+    )
+    return Reply(f"{text}\n{rank}", ctx.row("checkin", "ledger", "top week"), private=True)
+
+
+@router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}")
+def statement(ctx: Context) -> Reply:
+    """List your last movements, with their reasons."""
+    count = _count(ctx.args)
+    lines = ledger.statement(ctx.tx, ctx.programme.id, ctx.member.id, count=count)
+    if not lines:
+        return Reply(ctx.texts.say("ledger.empty", name=ctx.name), ctx.row("checkin"), private=True)
+    rows = [ctx.texts.say("ledger.head", name=ctx.name, balance=ctx.member.available)]
+    for line in lines:
+        key = f"reason.{line.reason}"
+        reason = ctx.texts.say(key) if key in ctx.texts else line.reason
+        rows.append(
+            ctx.texts.say(
+                "ledger.line", day=f"{line.day:%m-%d}", amount=f"{line.amount:+d}", reason=reason
+            )
+        )
+    return Reply("\n".join(rows), ctx.row("checkin", "points"), private=True)
+
+
+def _count(args: str) -> int:
+    if not args:
+        return LINES
+    if not (args.isascii() and args.isdigit() and 1 <= int(args) <= LINES_MAX):
+        raise Refusal("ledger.usage", given=args[:20], most=LINES_MAX)
+    return int(args)

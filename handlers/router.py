@@ -1,0 +1,170 @@
+"""From words to handlers: commands with their slash names, Chinese words and arguments."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import handlers
+from content.message import Reply
+from content.names import plain_words
+from handlers.context import Context
+from handlers.event import Event, Kind
+
+Handler = Callable[[Context], Reply | None]
+_TAIL = re.compile(r"[\W_]*", re.UNICODE)
+_SLASH = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\S+))?(?:\s+(.*))?$", re.DOTALL)
+ARGS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: `name` after the slash, `words` in Chinese, `glued` arguments without a space."""
+
+    name: str
+    words: tuple[str, ...]
+    handler: Handler
+    glued: re.Pattern[str] | None
+    presets: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.handler.__doc__ or "").strip().splitlines()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What an event asks for."""
+
+    handler: Handler
+    args: str = ""
+
+
+@dataclass(slots=True)
+class Router:
+    """The commands and event handlers of one feature file, or of all of them."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+    events: dict[Kind, Handler] = field(default_factory=dict)
+    fallback: Handler | None = None
+    _words: dict[str, tuple[Command, str]] = field(default_factory=dict)
+
+    def command(
+        self,
+        name: str,
+        *words: str,
+        glued: str | None = None,
+        presets: dict[str, str] | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Register a command. `presets` are words that stand for the command with an argument."""
+
+        def register(handler: Handler) -> Handler:
+            pattern = re.compile(glued) if glued else None
+            self._add(Command(name, words, handler, pattern, presets or {}))
+            return handler
+
+        return register
+
+    def on(self, kind: Kind) -> Callable[[Handler], Handler]:
+        """Register what happens on an event that is no command."""
+
+        def register(handler: Handler) -> Handler:
+            if kind in self.events:
+                raise ValueError(f"two handlers for {kind}: {handler.__module__}")
+            self.events[kind] = handler
+            return handler
+
+        return register
+
+    def unknown(self, handler: Handler) -> Handler:
+        """Register the answer to words that mean nothing, when the bot is spoken to."""
+        self.fallback = handler
+        return handler
+
+    def _add(self, command: Command) -> None:
+        names = [(command.name, ""), *((word, "") for word in command.words)]
+        names += command.presets.items()
+        for word, args in names:
+            if word in self._words:
+                taken = self._words[word][0].handler.__module__
+                raise ValueError(f"{word!r} is taken by {taken}: {command.handler.__module__}")
+            self._words[word] = (command, args)
+        self.commands[command.name] = command
+
+    def include(self, other: "Router") -> None:
+        """Add another router's commands and handlers. Errors: ValueError for a name taken."""
+        for command in other.commands.values():
+            self._add(command)
+        for kind, handler in other.events.items():
+            self.on(kind)(handler)
+        self.fallback = other.fallback or self.fallback
+
+    def match(self, event: Event, *, bot_name: str = "") -> Match | None:
+        """Return what to do with an event; None for what nobody asked us about."""
+        if event.kind not in {"message", "tap"}:
+            handler = self.events.get(event.kind)
+            return Match(handler) if handler else None
+        if event.edited or event.sender.kind in {"bot", "service"}:
+            return None
+        words = plain_words(event.text[:4096])
+        found = self._pressed(words) if event.kind == "tap" else self._typed(words, bot_name)
+        if found:
+            return found
+        return Match(self.fallback) if event.addressed and self.fallback else None
+
+    def _pressed(self, words: str) -> Match | None:
+        name, _, args = words.partition(" ")
+        command = self.commands.get(name)
+        return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
+
+    def _typed(self, words: str, bot_name: str) -> Match | None:
+        mention = f"@{bot_name}".casefold()
+        if bot_name and words.casefold().startswith(mention):
+            words = words[len(mention) :].strip()
+        slash = _SLASH.match(words)
+        if slash:
+            name, to, args = slash.groups(default="")
+            if to and to.casefold() != bot_name.casefold():
+                return None
+            command = self.commands.get(name.lower())
+            return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
+        return self._chinese(words)
+
+    def _chinese(self, words: str) -> Match | None:
+        head, _, rest = words.partition(" ")
+        bare = head.rstrip("!！~～.。,，?？、…")
+        known = self._words.get(bare) if not bare.isascii() else None
+        if known:
+            command, preset = known
+            rest = rest.strip()
+            if not rest or command.glued is None:
+                return Match(command.handler, preset) if _TAIL.fullmatch(rest) else None
+            return Match(command.handler, f"{preset} {rest[:ARGS_MAX]}".strip())
+        return self._glued(words)
+
+    def _glued(self, words: str) -> Match | None:
+        for command in self.commands.values():
+            for word in command.words if command.glued else ():
+                rest = words.removeprefix(word)
+                if command.glued and rest != words and command.glued.fullmatch(rest):
+                    return Match(command.handler, rest)
+        return None
+
+
+def discover() -> Router:
+    """Return one router with every feature in this folder. Errors: ValueError for a name taken."""
+    whole = Router()
+    for name in _feature_names():
+        module = importlib.import_module(f"handlers.{name}")
+        found = getattr(module, "router", None)
+        if isinstance(found, Router):
+            whole.include(found)
+    return whole
+
+
+def _feature_names() -> Iterator[str]:
+    for info in sorted(pkgutil.iter_modules(handlers.__path__), key=lambda info: info.name):
+        if info.name not in {"context", "event", "router"}:
+            yield info.name

@@ -1,0 +1,30 @@
+"""Receipts of deliveries: the same update delivered again is known."""
+
+from datetime import datetime, timedelta
+
+from storage.db import Sql, Tx, to_ms
+
+KEEP = timedelta(days=3)
+"""Longer than any platform redelivers, shorter than the week of silence after which Telegram
+starts its update numbers anew at random."""
+
+STALE = timedelta(days=2)
+"""An event older than this is not acted on any more, so forgetting its receipt is harmless."""
+
+_RECEIPT = Sql(
+    "INSERT INTO inbox (programme_id, key, at_ms) VALUES (:programme, :key, :at)"
+    " ON CONFLICT DO NOTHING"
+)
+_FORGET = Sql("DELETE FROM inbox WHERE at_ms < :before")
+
+
+def first_time(tx: Tx, programme_id: int, key: str, now: datetime) -> bool:
+    """Write the receipt of a delivery; False when there is one already."""
+    done: int = tx.run(_RECEIPT, programme=programme_id, key=key, at=to_ms(now)).rowcount
+    return done == 1
+
+
+def forget_old(tx: Tx, now: datetime) -> int:
+    """Remove receipts that no redelivery can need; return how many."""
+    removed: int = tx.run(_FORGET, before=to_ms(now - KEEP)).rowcount
+    return removed

@@ -1,0 +1,120 @@
+"""Members, their identities on platforms, and the groups that they are in."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+from content.names import clean_name
+from storage.db import Sql, Tx, to_day, to_ms
+from storage.ids import new_id
+
+
+class Member(NamedTuple):
+    """A member as an event finds him, with his points account."""
+
+    id: int
+    name: str
+    state: str | None
+    """His membership in the event's group: active, left, or None in private."""
+    available: int
+    pending: int
+    held: int
+    debt: int
+    total_earned: int
+    checkin_day: date | None
+    streak: int
+
+
+_FIND = Sql(
+    "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
+    " a.checkin_day, a.streak FROM identity i"
+    " JOIN member m ON m.programme_id = i.programme_id AND m.id = i.member_id"
+    " JOIN account a ON a.programme_id = i.programme_id AND a.owner_id = i.member_id"
+    " AND a.wallet = 'points'"
+    " LEFT JOIN membership s ON s.programme_id = i.programme_id AND s.group_id = :group"
+    " AND s.member_id = i.member_id"
+    " WHERE i.programme_id = :programme AND i.platform = :platform AND i.user_id = :user"
+)
+_NEW_MEMBER = Sql(
+    "INSERT INTO member (programme_id, id, name, created_ms) VALUES (:programme, :id, :name, :at)"
+)
+_NEW_IDENTITY = Sql(
+    "INSERT INTO identity (programme_id, platform, user_id, member_id)"
+    " VALUES (:programme, :platform, :user, :member)"
+)
+_NEW_ACCOUNT = Sql(
+    "INSERT INTO account (programme_id, owner_id, wallet) VALUES (:programme, :member, 'points')"
+)
+_JOIN = Sql(
+    "INSERT INTO membership (programme_id, group_id, member_id, state, joined_ms)"
+    " VALUES (:programme, :group, :member, 'active', :at)"
+    " ON CONFLICT (programme_id, group_id, member_id) DO UPDATE SET state = 'active'"
+)
+_LEAVE = Sql(
+    "UPDATE membership SET state = 'left' WHERE programme_id = :programme"
+    " AND group_id = :group AND member_id = :member"
+)
+_RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
+
+
+class Who(NamedTuple):
+    """An account on a platform, by the name that it shows (as it comes: `clean_name` is ours)."""
+
+    platform: str
+    user_id: str
+    name: str
+
+    @property
+    def clean_name(self) -> str:
+        """The name as we show it; nameless people are told apart by the end of their number."""
+        return clean_name(self.name, fallback=f"#{self.user_id[-4:]}")
+
+
+def find(tx: Tx, programme_id: int, who: Who, group_id: int | None) -> Member | None:
+    """Return the member behind an identity, or None."""
+    row = tx.one(
+        _FIND, programme=programme_id, platform=who.platform, user=who.user_id, group=group_id
+    )
+    if row is None:
+        return None
+    *front, checkin_day, streak = row
+    return Member(*front, to_day(checkin_day), streak)
+
+
+def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:
+    """Create the member of an identity that has none."""
+    id_, name = new_id(), who.clean_name
+    tx.run(_NEW_MEMBER, programme=programme_id, id=id_, name=name, at=to_ms(now))
+    link(tx, programme_id, id_, who)
+    tx.run(_NEW_ACCOUNT, programme=programme_id, member=id_)
+    return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0)
+
+
+def link(tx: Tx, programme_id: int, member_id: int, who: Who) -> None:
+    """Note that an account on a platform is this member's."""
+    tx.run(
+        _NEW_IDENTITY,
+        programme=programme_id,
+        platform=who.platform,
+        user=who.user_id,
+        member=member_id,
+    )
+
+
+def arrive(tx: Tx, programme_id: int, group_id: int, who: Who, now: datetime) -> Member:
+    """Return the member who speaks in a group: known or new, his name and presence kept."""
+    name = who.clean_name
+    known = find(tx, programme_id, who, group_id)
+    if known is None:
+        known = enrol(tx, programme_id, who, now)
+    elif known.name != name:
+        tx.run(_RENAME, programme=programme_id, id=known.id, name=name)
+        known = known._replace(name=name)
+    if known.state != "active":
+        tx.run(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))
+        known = known._replace(state="active")
+    return known
+
+
+def leave(tx: Tx, programme_id: int, group_id: int, member_id: int) -> None:
+    """Note that a member has left a group."""
+    tx.run(_LEAVE, programme=programme_id, group=group_id, member=member_id)

@@ -1,0 +1,113 @@
+"""What is to be said: written with the event's effects, read by the sender, removed when said."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from storage.db import Sql, Tx
+from storage.ids import new_id
+
+
+class Outgoing(NamedTuple):
+    """One row on its way out. Instants in milliseconds; `payload` is a packed Reply.
+
+    `kind`: `say`, or `tap` (the answer to a pressed button, `target` being the tap), or `edit`
+    (`target` being the message). `person` is whom it answers, for `say` with `target` being the
+    message it answers.
+    """
+
+    programme_id: int
+    id: int
+    platform: str
+    chat_id: str
+    thread: str | None
+    kind: str
+    target: str | None
+    person: str
+    payload: str
+    created_ms: int
+    expires_ms: int
+
+
+_PUT = Sql(
+    "INSERT INTO outbox (programme_id, id, platform, chat_id, thread, kind, target, person,"
+    " payload, created_ms, expires_ms) VALUES (:programme_id, :id, :platform, :chat_id, :thread,"
+    " :kind, :target, :person, :payload, :created_ms, :expires_ms)"
+)
+_WAITING = Sql(
+    "SELECT programme_id, id, platform, chat_id, thread, kind, target, person, payload,"
+    " created_ms, expires_ms FROM outbox WHERE state = 'waiting' ORDER BY id"
+)
+_SAID = Sql("DELETE FROM outbox WHERE programme_id = :programme_id AND id = :id")
+_STATE = Sql("UPDATE outbox SET state = :state WHERE programme_id = :programme_id AND id = :id")
+_SENDING_UNKNOWN = Sql("UPDATE outbox SET state = 'unknown' WHERE state = 'sending'")
+_MOVED = Sql(
+    "UPDATE outbox SET chat_id = :new WHERE platform = :platform AND chat_id = :old"
+    " AND state = 'waiting'"
+)
+_FORGET = Sql("DELETE FROM outbox WHERE state <> 'waiting' AND created_ms < :before")
+
+
+def put(
+    tx: Tx,
+    *,
+    programme_id: int,
+    platform: str,
+    chat_id: str,
+    thread: str | None,
+    kind: str,
+    target: str | None,
+    person: str,
+    payload: str,
+    created_ms: int,
+    expires_ms: int,
+) -> Outgoing:
+    """Add a row; it is durable when the batch commits."""
+    row = Outgoing(
+        programme_id,
+        new_id(),
+        platform,
+        chat_id,
+        thread,
+        kind,
+        target,
+        person,
+        payload,
+        created_ms,
+        expires_ms,
+    )
+    tx.later(_PUT, row._asdict())
+    return row
+
+
+def waiting(tx: Tx) -> list[Outgoing]:
+    """Return what an earlier run left unsaid, oldest first."""
+    return [Outgoing(*row) for row in tx.all(_WAITING)]
+
+
+def said(tx: Tx, rows: Sequence[tuple[int, int]]) -> None:
+    """Remove rows, given as (programme, id), that have been said."""
+    tx.many(_SAID, [{"programme_id": programme, "id": id_} for programme, id_ in rows])
+
+
+def mark(tx: Tx, rows: Sequence[tuple[int, int]], state: str) -> None:
+    """Keep rows with what became of them: `sending`, `unknown`, `failed` or `expired`."""
+    tx.many(
+        _STATE, [{"programme_id": programme, "id": id_, "state": state} for programme, id_ in rows]
+    )
+
+
+def give_up_interrupted(tx: Tx) -> int:
+    """Mark as unknown what was being sent, once only, when the last run ended; return how many."""
+    count: int = tx.run(_SENDING_UNKNOWN).rowcount
+    return count
+
+
+def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
+    """Send what waits for a chat to the chat that it became."""
+    tx.run(_MOVED, platform=platform, old=old, new=new)
+
+
+def forget_old(tx: Tx, before_ms: int) -> int:
+    """Remove what failed before that instant; return how many."""
+    removed: int = tx.run(_FORGET, before=before_ms).rowcount
+    return removed

@@ -1,0 +1,197 @@
+"""Programmes (pools of points) and their groups: where an event belongs."""
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from content import rulebook
+from content.rulebook import Rulebook
+from storage.db import Sql, Tx, to_ms
+from storage.ids import new_id
+
+MAIN = 1
+"""The installation's own programme. Groups that its owners open share it; a group that a stranger
+opens gets a programme to itself, so that nobody can farm points in a group of his own."""
+
+TITLE_MAX = 255
+
+
+class Programme(NamedTuple):
+    """A pool of points, with its zone, language and the rules in force."""
+
+    id: int
+    name: str
+    zone: ZoneInfo
+    locale: str
+    rules_version: int
+    rules: Rulebook
+
+
+class Group(NamedTuple):
+    """A chat that the bot serves."""
+
+    id: int
+    programme_id: int
+    platform: str
+    chat_id: str
+    title: str
+    state: str
+
+
+class Defaults(NamedTuple):
+    """What a new programme starts with."""
+
+    zone: str
+    locale: str
+
+
+_PROGRAMME = Sql(
+    "SELECT p.id, p.name, p.zone, p.locale, p.rules_version, r.document FROM programme p"
+    " JOIN rulebook r ON r.programme_id = p.id AND r.version = p.rules_version WHERE p.id = :id"
+)
+_NEW_PROGRAMME = Sql(
+    "INSERT INTO programme (id, name, zone, locale, rules_version, created_ms)"
+    " VALUES (:id, :name, :zone, :locale, 1, :at) ON CONFLICT DO NOTHING"
+)
+_NEW_RULES = Sql(
+    "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+    " effective_ms) VALUES (:id, 1, :document, 'shipped', '', :at, :at)"
+)
+_GROUP = Sql(
+    "SELECT id, programme_id, platform, chat_id, title, state FROM chat_group"
+    " WHERE platform = :platform AND chat_id = :chat"
+)
+_NEW_GROUP = Sql(
+    "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, created_ms)"
+    " VALUES (:programme, :id, :platform, :chat, :title, :at)"
+)
+_RENAME = Sql("UPDATE chat_group SET title = :title WHERE id = :id")
+_STATE = Sql("UPDATE chat_group SET state = :state WHERE id = :id")
+_ADOPT = Sql(
+    "UPDATE chat_group SET programme_id = :main WHERE id = :id"
+    " AND NOT EXISTS (SELECT 1 FROM posting WHERE programme_id = :own)"
+)
+_MOVE = Sql("UPDATE chat_group SET chat_id = :new WHERE id = :id")
+_HOME = Sql(
+    "SELECT i.programme_id FROM identity i"
+    " JOIN account a ON a.programme_id = i.programme_id AND a.owner_id = i.member_id"
+    " WHERE i.platform = :platform AND i.user_id = :user AND a.wallet = 'points' AND EXISTS"
+    " (SELECT 1 FROM membership m WHERE m.programme_id = i.programme_id"
+    " AND m.member_id = i.member_id AND m.state = 'active')"
+    " ORDER BY a.last_posting DESC LIMIT 1"
+)
+
+_parsed: dict[tuple[int, int], Rulebook] = {}
+
+
+def _rules(programme_id: int, version: int, document: str) -> Rulebook:
+    """Parse a version once per process: it never changes."""
+    key = (programme_id, version)
+    if key not in _parsed:
+        name = f"rules of programme {programme_id}, version {version}"
+        _parsed[key] = rulebook.read_rulebook(document, name=name)
+    return _parsed[key]
+
+
+def programme(tx: Tx, programme_id: int) -> Programme:
+    """Return a programme with its rules. Errors: LookupError when there is none."""
+    known = tx.seen.get(programme_id)
+    if isinstance(known, Programme):
+        return known
+    row = tx.one(_PROGRAMME, id=programme_id)
+    if row is None:
+        raise LookupError(f"there is no programme {programme_id}")
+    id_, name, zone, locale, version, document = row
+    found = Programme(id_, name, ZoneInfo(zone), locale, version, _rules(id_, version, document))
+    tx.seen[programme_id] = found
+    return found
+
+
+def create(tx: Tx, programme_id: int, name: str, defaults: Defaults, now: datetime) -> None:
+    """Create a programme under the shipped rules; one that exists stays as it is."""
+    at = to_ms(now)
+    created = tx.run(
+        _NEW_PROGRAMME,
+        id=programme_id,
+        name=name[:TITLE_MAX],
+        zone=defaults.zone,
+        locale=defaults.locale,
+        at=at,
+    )
+    if created.rowcount == 1:
+        tx.run(_NEW_RULES, id=programme_id, document=rulebook.shipped_document(), at=at)
+
+
+def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
+    """Return the group of a chat, or None."""
+    key = (platform, chat_id)
+    known = tx.seen.get(key)
+    if isinstance(known, Group):
+        return known
+    row = tx.one(_GROUP, platform=platform, chat=chat_id)
+    if row is None:
+        return None
+    tx.seen[key] = found = Group(*row)
+    return found
+
+
+def open_group(
+    tx: Tx,
+    platform: str,
+    chat_id: str,
+    title: str,
+    *,
+    by_owner: bool,
+    defaults: Defaults,
+    now: datetime,
+) -> Group:
+    """Create the group of a chat: in the main programme for an owner, else in one of its own."""
+    programme_id = MAIN if by_owner else new_id()
+    create(tx, programme_id, title or chat_id, defaults, now)
+    tx.run(
+        _NEW_GROUP,
+        programme=programme_id,
+        id=new_id(),
+        platform=platform,
+        chat=chat_id,
+        title=title[:TITLE_MAX],
+        at=to_ms(now),
+    )
+    made = group(tx, platform, chat_id)
+    assert made is not None
+    return made
+
+
+def adopt(tx: Tx, known: Group) -> None:
+    """Take a group into the main programme, as long as no points have been posted in its own."""
+    if known.programme_id != MAIN:
+        tx.run(_ADOPT, id=known.id, main=MAIN, own=known.programme_id)
+        tx.seen.clear()
+
+
+def keep_title(tx: Tx, known: Group, title: str) -> None:
+    """Note that a chat has been renamed."""
+    if title and title[:TITLE_MAX] != known.title:
+        tx.run(_RENAME, id=known.id, title=title[:TITLE_MAX])
+        tx.seen.clear()
+
+
+def set_state(tx: Tx, known: Group, state: str) -> None:
+    """Note that the bot came (`active`) or was removed (`removed`)."""
+    if state != known.state:
+        tx.run(_STATE, id=known.id, state=state)
+        tx.seen.clear()
+
+
+def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
+    """Keep a group whose chat got another id. Harmless when it has been done before."""
+    known = group(tx, platform, old)
+    if known is not None and group(tx, platform, new) is None:
+        tx.run(_MOVE, id=known.id, new=new)
+        tx.seen.clear()
+
+
+def home(tx: Tx, platform: str, user_id: str) -> int | None:
+    """Return the programme in which a person, met in private, was last active in a group."""
+    row = tx.one(_HOME, platform=platform, user=user_id)
+    return row[0] if row else None

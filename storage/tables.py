@@ -1,0 +1,249 @@
+"""The tables. Small reference tables apart, each has `programme_id` in every unique key.
+
+That lets a large installation distribute them by programme (Citus); `tests/storage` holds it.
+Instants are BIGINT milliseconds since 1970 UTC (`*_ms`), days are dates in the programme's zone.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+REFERENCE = {"reference": True}  # few rows, kept whole on every node
+
+
+def _id(name: str = "id", *, key: bool = True) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def _to(table: str, *columns: str) -> ForeignKeyConstraint:
+    keys = ("programme_id", "id")
+    return ForeignKeyConstraint(
+        ("programme_id", *columns), [f"{table}.{key}" for key in keys[: len(columns) + 1]]
+    )
+
+
+programme = Table(
+    "programme",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("rules_version", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    info=REFERENCE,
+)
+"""One pool of points, its zone and its rules. Several groups may share it."""
+
+chat_group = Table(
+    "chat_group",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("platform", String(16), nullable=False),
+    Column("chat_id", String(64), nullable=False),
+    Column("title", String(255), nullable=False),
+    Column("state", String(16), nullable=False, server_default="active"),
+    Column("created_ms", BigInteger, nullable=False),
+    ForeignKeyConstraint(("programme_id",), ["programme.id"], onupdate="CASCADE"),
+    UniqueConstraint("platform", "chat_id"),
+    info=REFERENCE,
+)
+"""A chat on a platform. The unique key finds the programme of an event, so it cannot hold it."""
+
+rulebook = Table(
+    "rulebook",
+    metadata,
+    _id("programme_id"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+)
+"""The rule documents of a programme; a version is never changed."""
+
+member = Table(
+    "member",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A person in a programme, whatever the number of platforms he comes from."""
+
+identity = Table(
+    "identity",
+    metadata,
+    _id("programme_id"),
+    Column("platform", String(16), primary_key=True),
+    Column("user_id", String(64), primary_key=True),
+    _id("member_id", key=False),
+    _to("member", "member_id"),
+    Index(None, "platform", "user_id"),
+    sqlite_with_rowid=False,
+)
+"""An account on a platform, and whose it is."""
+
+membership = Table(
+    "membership",
+    metadata,
+    _id("programme_id"),
+    _id("group_id"),
+    _id("member_id"),
+    Column("state", String(16), nullable=False, server_default="active"),
+    Column("joined_ms", BigInteger, nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Who is, or was, in which group."""
+
+MEMBER_BUCKETS = ("available", "pending", "held", "debt")
+PROGRAMME_BUCKETS = ("issued", "redeemed", "expired", "clawed_back", "compensation")
+
+account = Table(
+    "account",
+    metadata,
+    _id("programme_id"),
+    _id("owner_id"),
+    Column("wallet", String(32), primary_key=True),
+    *(_number(bucket) for bucket in MEMBER_BUCKETS + PROGRAMME_BUCKETS),
+    Column("earned_day", Date, nullable=False, server_default="0001-01-01"),
+    *(_number(f"{window}_earned") for window in ("day", "week", "month", "total")),
+    Column("checkin_day", Date, nullable=False, server_default="0001-01-01"),
+    Column("streak", Integer, nullable=False, server_default="0"),
+    _number("last_posting"),
+    _number("prev_posting"),
+    CheckConstraint("available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0", name="buckets"),
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "70"},
+)
+"""One packed row per programme, owner and wallet; owner 0 is the programme itself.
+
+What every award touches lies in this one row: the buckets, what was earned in the day, week and
+month of `earned_day`, the last check-in with its streak, the last posting. A debt is negative, so
+that all buckets of a programme always sum to zero.
+"""
+
+posting = Table(
+    "posting",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("key", String(200), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("wallet", String(32), nullable=False),
+    _id("from_owner", key=False),
+    Column("from_bucket", String(16), nullable=False),
+    _id("to_owner", key=False),
+    Column("to_bucket", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("reverses", BigInteger),
+    _number("from_prev"),
+    _number("to_prev"),
+    _number("from_after"),
+    _number("to_after"),
+    UniqueConstraint("programme_id", "key"),
+    CheckConstraint("amount > 0", name="amount"),
+    sqlite_with_rowid=False,
+)
+"""One movement from a bucket to another; written once, never changed (a trigger refuses).
+
+`*_prev` is the same account's previous posting (0: none), so that a history page needs no index;
+`*_after` is the bucket's value afterwards (0 for the programme's own, summed once per batch).
+"""
+
+checkin = Table(
+    "checkin",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("day", Date, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""A member's check-in on a day of the programme: the key pays it once."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    _id("programme_id"),
+    Column("key", String(200), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Index(None, "at_ms"),
+    sqlite_with_rowid=False,
+)
+"""Receipts: which deliveries have been dealt with (programme 0: in private)."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("platform", String(16), nullable=False),
+    Column("chat_id", String(64), nullable=False),
+    Column("thread", String(64)),
+    Column("kind", String(16), nullable=False),
+    Column("target", String(100)),
+    Column("person", String(64), nullable=False, server_default=""),
+    Column("payload", Text, nullable=False),
+    Column("state", String(16), nullable=False, server_default="waiting"),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What is still to be said. A row goes when it has been; what failed stays, with its state."""
+
+room_message = Table(
+    "room_message",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("chat_id", String(64), nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("buttons", Text, nullable=False, server_default="[]"),
+    Column("reply_to", String(32)),
+    Column("client", String(64)),
+    Column("edited", Integer, nullable=False, server_default="0"),
+    Column("at_ms", BigInteger, nullable=False),
+    Index(None, "programme_id", "chat_id", "id"),
+    UniqueConstraint("programme_id", "person", "client"),
+    sqlite_with_rowid=False,
+)
+"""What was said in the local chat room, which is its own platform."""
