@@ -13,7 +13,7 @@ const isLong = (text) => text.length > LONG_TEXT || text.split("\n").length > LO
 // What a bubble shows; two equal signatures need no new drawing.
 export function signature(item, context) {
   const { message, status, error } = item;
-  const quoted = quote(message, context);
+  const quoted = quote(item, context);
   return JSON.stringify([message, status, error, quoted?.id, context.role(message.from), context.clock.zone]);
 }
 
@@ -29,7 +29,7 @@ export function drawBubble(node, item, context) {
     "div",
     { class: bubbleClasses(message, open) },
     nameLine(message, context),
-    quoteLine(message, context),
+    quoteLine(item, context),
     el("div", { class: "body" }, message.text),
     isLong(message.text) ? expander(open) : null,
     meta(message, status, context),
@@ -59,12 +59,13 @@ function nameLine(message, context) {
   );
 }
 
-function quote(message, context) {
-  return message.reply_to === null ? undefined : context.find(message.reply_to);
+// An answer directly below its question needs no quotation of it.
+function quote({ message, previous }, context) {
+  return message.reply_to === null || message.reply_to === previous ? undefined : context.find(message.reply_to);
 }
 
-function quoteLine(message, context) {
-  const quoted = quote(message, context);
+function quoteLine(item, context) {
+  const quoted = quote(item, context);
   if (!quoted) return null;
   const name = context.isOwn(quoted.from) ? say("you") : quoted.from.name;
   return el(

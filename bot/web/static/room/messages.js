@@ -62,7 +62,8 @@ export class Messages {
       .filter((entry) => !entry.stray)
       .map(({ message }) => ({ key: this.#key(message), message, status: "done", error: "" }));
     const waiting = [...this.#outgoing.values()].map((entry) => ({ key: `c${entry.message.client}`, ...entry }));
-    return [...settled, ...waiting];
+    const all = [...settled, ...waiting];
+    return all.map((item, place) => ({ ...item, previous: all[place - 1]?.message.id }));
   }
 
   #key(message) {
