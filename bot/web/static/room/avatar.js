@@ -24,6 +24,8 @@ export function avatar(person) {
   if (person.kind === "bot") {
     return el("span", { class: "avatar round-mark bot-mark", "aria-hidden": "true" }, icon("bot"));
   }
-  const attributes = { class: `avatar tone-${tone(person.id)}`, "aria-hidden": "true" };
-  return el("span", attributes, el("bdi", {}, initials(person.name)));
+  const letters = initials(person.name);
+  const size = [...graphemes.segment(letters)].length === 1 ? "single" : "double";
+  const attributes = { class: `avatar ${size} tone-${tone(person.id)}`, "aria-hidden": "true" };
+  return el("span", attributes, el("bdi", {}, letters));
 }

@@ -31,7 +31,7 @@ export function drawBubble(node, item, context) {
     nameLine(message, context),
     quoteLine(item, context),
     el("div", { class: "body" }, message.text),
-    isLong(message.text) ? expander(open) : null,
+    isLong(message.text) ? expander(open, context) : null,
     meta(message, status, context),
   );
   const stack = el("div", { class: "stack" }, bubble, inlineButtons(message, context), trouble(item, context));
@@ -55,7 +55,7 @@ function nameLine(message, context) {
     "div",
     { class: "name" },
     el("bdi", { class: `tint-${tone(message.from.id)}` }, own ? say("you") : message.from.name),
-    role ? el("span", { class: "badge" }, role) : null,
+    role ? el("span", { class: "badge", "data-role": role }, say(`role_${role}`)) : null,
   );
 }
 
@@ -81,9 +81,10 @@ function quoteLine(item, context) {
   );
 }
 
-function expander(open) {
+function expander(open, { onExpand }) {
   const button = el("button", { class: "expand", type: "button" }, say(open ? "collapse" : "expand"));
   button.addEventListener("click", () => {
+    onExpand();
     const opened = button.closest(".bubble").classList.toggle("open");
     button.textContent = say(opened ? "collapse" : "expand");
   });

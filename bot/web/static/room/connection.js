@@ -22,24 +22,25 @@ export class Connection {
 
   follow(address, ears) {
     this.#stream?.close();
-    this.#stream = new Stream(address, {
-      ...ears,
-      opened: () => {
-        this.found();
-        ears.opened();
-      },
-      lost: () => this.lost(),
-    });
+    this.#stream = new Stream(address, { ...ears, lost: () => this.#lost() });
     this.#stream.open();
   }
 
+  // The server answered: if the line is up too, nothing is lost any more.
   found() {
+    if (!this.#stream?.live) return;
+    this.#stream.settle();
     clearTimeout(this.#bannerTimer);
     this.#bannerTimer = 0;
     byId("banner").replaceChildren();
   }
 
-  lost() {
+  // The server did not answer: begin anew with the line.
+  broken() {
+    this.#stream?.retry();
+  }
+
+  #lost() {
     if (this.#bannerTimer) return;
     this.#bannerTimer = setTimeout(() => {
       const retry = el("button", { class: "key", type: "button" }, say("retry_now"));

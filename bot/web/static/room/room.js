@@ -31,7 +31,7 @@ const view = new LogView(
   {
     clock,
     isOwn: (from) => from.id === place.as,
-    role: roleWords,
+    role: roleOf,
     find: (id) => (place.chat === "group" ? place.messages.get(id) : undefined),
     onTap: tap,
     onRetry: (client) => deliver(place, client),
@@ -64,7 +64,12 @@ function placeOf(as, chat) {
 function go(change) {
   history.pushState(null, "", address(change));
   enter(fromAddress());
-  composer.focus();
+  focusComposer();
+}
+
+// On a touch screen the focus would call up the keyboard over the messages.
+function focusComposer() {
+  if (matchMedia("(hover: hover)").matches) composer.focus();
 }
 
 function enter({ as, chat }) {
@@ -96,13 +101,14 @@ async function load(here) {
       enter(fromAddress());
       return;
     }
+    connection.found();
     state = answer;
     clock.set(answer.now, answer.zone);
     here.messages.replaceAll(answer.messages, mark);
     drawFrame();
     view.draw(here.messages);
   } catch {
-    if (!signal.aborted) connection.lost();
+    if (!signal.aborted) connection.broken();
   }
 }
 
@@ -170,10 +176,10 @@ function moveClock(button, hours) {
   });
 }
 
-function roleWords(from) {
-  if (from.kind === "bot") return say("role_bot");
-  const owner = state?.people.some((person) => person.id === from.id && person.role === "owner");
-  return owner ? say("role_owner") : "";
+// The roles that a bubble names: a reader should know the bot and the owner when they speak.
+function roleOf(from) {
+  if (from.kind === "bot") return "bot";
+  return state?.people.some((person) => person.id === from.id && person.role === "owner") ? "owner" : "";
 }
 
 function drawFrame() {
@@ -188,8 +194,11 @@ function drawFrame() {
   byId("language").href = address({ lang: language === "zh" ? "en" : "zh" });
   if (!state) return;
   const self = state.people.find((person) => person.id === place.as);
-  if (self) people.draw(state.people, self.id);
-  const members = say("members", { n: state.group.members });
+  if (self) {
+    people.draw(state.people, self.id);
+    document.title = `${self.name} · ${say("page_title")}`;
+  }
+  const members = state.group.members === 1 ? say("member") : say("members", { n: state.group.members });
   byId("chat-group-line").textContent = state.group.title;
   byId("head-title").textContent = group ? state.group.title : state.bot.name;
   byId("head-sub").textContent = group ? members : say("private_sub");
@@ -244,7 +253,7 @@ byId("join-button").addEventListener("click", (event) => {
   busy(event.currentTarget, async () => {
     await api.joinGroup(place.as);
     await load(place);
-    composer.focus();
+    focusComposer();
   });
 });
 byId("skip").addEventListener("click", (event) => {
@@ -264,4 +273,4 @@ setInterval(() => {
 }, TICK_MS);
 
 enter(fromAddress());
-if (matchMedia("(hover: hover)").matches) composer.focus();
+focusComposer();

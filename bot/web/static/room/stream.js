@@ -20,11 +20,8 @@ export class Stream {
     this.close();
     const source = new EventSource(this.#address);
     this.#source = source;
-    source.onopen = () => {
-      this.#failures = 0;
-      this.#ears.opened();
-    };
-    source.onerror = () => this.#retry();
+    source.onopen = () => this.#ears.opened();
+    source.onerror = () => this.retry();
     for (const name of EVENTS) {
       source.addEventListener(name, (event) => this.#ears[name](JSON.parse(event.data)));
     }
@@ -36,7 +33,16 @@ export class Stream {
     this.#source = null;
   }
 
-  #retry() {
+  get live() {
+    return this.#source?.readyState === EventSource.OPEN;
+  }
+
+  // All is well again: the next break is mended as fast as a first one.
+  settle() {
+    this.#failures = 0;
+  }
+
+  retry() {
     this.close();
     this.#ears.lost();
     const delay = DELAYS_MS[Math.min(this.#failures, DELAYS_MS.length - 1)];

@@ -2,6 +2,7 @@
 
 import { language, locale, say } from "./strings.js";
 
+const MONTH = language === "zh" ? "long" : "short";
 const formats = new Map();
 
 function format(zone, options) {
@@ -30,8 +31,7 @@ export class DemoClock {
   }
 
   date(date) {
-    const short = language === "zh" ? "long" : "short";
-    return format(this.zone, { month: short, day: "numeric" }).format(date);
+    return format(this.zone, { month: MONTH, day: "numeric", weekday: "short" }).format(date);
   }
 
   weekday(date) {
@@ -52,7 +52,6 @@ export class DemoClock {
     if (days === 0) return say("today");
     if (days === 1) return say("yesterday");
     const year = this.day(date).slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" };
-    const month = language === "zh" ? "long" : "short";
-    return format(this.zone, { ...year, month, day: "numeric", weekday: "short" }).format(date);
+    return format(this.zone, { ...year, month: MONTH, day: "numeric", weekday: "short" }).format(date);
   }
 }

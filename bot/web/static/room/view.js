@@ -15,13 +15,15 @@ export class LogView {
   #nodes = new Map();
   #unread = 0;
   #down = true;
+  #lively = false;
   #context;
   #empty;
 
   // `context`: clock, isOwn(), role(), find(), onTap(), onRetry(), onDiscard();
   // `empty`: draws what stands in a chat without messages.
   constructor(context, empty) {
-    this.#context = { ...context, onQuote: (id) => this.#showQuoted(id) };
+    const onExpand = () => (this.#down = false); // the reader wants the text's beginning, not the log's end
+    this.#context = { ...context, onExpand, onQuote: (id) => this.#showQuoted(id) };
     this.#empty = empty;
     this.#log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#pill.addEventListener("click", () => {
@@ -40,15 +42,18 @@ export class LogView {
     this.#column.replaceChildren();
     this.#unread = 0;
     this.#down = true;
+    this.#lively = false;
     this.#drawPill();
   }
 
   draw(messages) {
     const wanted = messages.list();
-    this.#column.classList.toggle("still", this.#nodes.size === 0);
-    arrange(this.#column, wanted.length > 0 ? this.#drawn(wanted) : messages.loaded ? [this.#empty()] : []);
+    if (wanted.length > 0) arrange(this.#column, this.#drawn(wanted));
+    else this.#column.replaceChildren(messages.loaded ? this.#empty() : el("p", { class: "loading" }, say("loading")));
     if (this.#down) this.toBottom();
-    if (messages.loaded) requestAnimationFrame(() => this.#log.setAttribute("aria-live", "polite"));
+    if (!messages.loaded || this.#lively) return;
+    this.#lively = true; // from now on, what comes is news: it moves in and is read out
+    requestAnimationFrame(() => this.#log.setAttribute("aria-live", "polite"));
   }
 
   // Somebody else said something: counted while the reader looks at older messages.
@@ -98,7 +103,7 @@ export class LogView {
 
   #messageNode(item, kept) {
     const { message } = item;
-    const node = this.#nodes.get(item.key) ?? el("div", { class: "message" });
+    const node = this.#nodes.get(item.key) ?? el("div", { class: this.#lively ? "message fresh" : "message" });
     const drawing = signature(item, this.#context);
     if (node.drawing !== drawing) {
       node.drawing = drawing;
