@@ -1,6 +1,7 @@
 """getUpdates and the methods that choose between it and a webhook."""
 
 import asyncio
+import contextlib
 import re
 import time
 from typing import Any
@@ -37,6 +38,7 @@ class Delivery:
         self._last_poll = (-1, 0.0)
         self._last_conflict = 0.0
         self._webhook_sets: list[float] = []
+        self._closer: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Look at the queue again."""
@@ -95,7 +97,8 @@ class Delivery:
         """Hold back a second refusal within 3 s, so that two bots do not spin."""
         now = time.monotonic()
         if self.state.limits.poll_guard and now - self._last_conflict < 3:
-            await asyncio.sleep(3)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), 3)
         self._last_conflict = now
 
     def _end_poll(self, refusal: str) -> None:
@@ -145,7 +148,10 @@ class Delivery:
             await webhook.close()
 
     def _gone(self) -> None:
-        self.webhook = None
+        # The posting task asks for its own end: another task has to close it.
+        webhook, self.webhook = self.webhook, None
+        if webhook:
+            self._closer = asyncio.create_task(webhook.close())
 
     def info(self) -> Json:
         """Describe the webhook."""

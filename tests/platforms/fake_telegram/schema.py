@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Schema:
         self.by_lower_name = {name.lower(): name for name in self.methods}
 
     @classmethod
+    @cache
     def load(cls, path: Path = SCHEMA_PATH) -> "Schema | None":
         """Read the schema, or None where the project stands without it."""
         if not path.is_file():

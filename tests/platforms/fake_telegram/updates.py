@@ -29,7 +29,6 @@ class Entry:
     queue: str
     #: A redelivered update comes once more even though its id was confirmed.
     again: bool = False
-    busy: bool = False
 
     @property
     def id(self) -> int:
@@ -54,7 +53,7 @@ class UpdateQueue:
     def take_id(self) -> int:
         """Give the next id: sequential, but anything after a week of silence."""
         now = self.clock.now()
-        if now - self._last_event > 7 * DAY:
+        if now - self._last_event > 7 * DAY and not self.entries:
             self.next_id = random.randint(100_000_000, 900_000_000)
         self._last_event = now
         self.next_id += 1

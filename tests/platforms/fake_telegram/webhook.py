@@ -45,9 +45,6 @@ class Webhook:
         self._client = httpx.AsyncClient(
             trust_env=False, timeout=state.webhook_timeout, follow_redirects=False
         )
-        with state.lock:
-            for entry in state.queue.entries:
-                entry.busy = False
         self.woken.set()
         self._main = asyncio.create_task(self._run())
 
@@ -145,7 +142,6 @@ class Webhook:
             self._gone_since = now
         elif now - self._gone_since >= GONE_FOR:
             self.on_gone()
-            self._main.cancel()
         return delay
 
     def _note(self, entry: Entry, status: int, delay: float | None) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from .administration import new_link
-from .errors import ApiError
 from .members import is_inside, make_member
 from .state import CHANNEL_BOT, GENERAL_TOPIC, GROUP_ANONYMOUS, TELEGRAM, Chat, Json, State
 from .text import find_entities
@@ -201,6 +200,12 @@ class World(State):
             fields = {"from": CHANNEL_BOT, "sender_chat": channel, "text": text}
             return self._speak(self._alive(chat), fields, None, None)
 
+    def post(self, channel: Any, text: str) -> Json:
+        """Post into a channel."""
+        with self.lock:
+            found = self.chat(channel)
+            return self._speak(found, {"sender_chat": found.info, "text": text}, None, None)
+
     def auto_forward(self, chat: Any, text: str, channel: Json | None = None) -> Json:
         """Let the linked channel's post appear in the discussion group."""
         with self.lock:
@@ -306,7 +311,3 @@ class World(State):
         with self.lock:
             self.clock.skipped += seconds
             self.wake()
-
-    def call_in_answer(self, body: Json) -> None:
-        """Run a method that came in the answer to a webhook post."""
-        raise ApiError(501, str(body))  # replaced by the server
