@@ -59,7 +59,7 @@ services:
 	echo "Installing$$missing"; \
 	$$sudo apt-get update -qq \
 	    && $$sudo env DEBIAN_FRONTEND=noninteractive \
-	        apt-get install -y -qq --no-install-recommends $$missing
+	        apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 # The order matters: each later file follows the versions of the one before.
 UV_COMPILE = "$$uv" pip compile --quiet --universal --python-version $(REQUIRED_PYTHON) \
