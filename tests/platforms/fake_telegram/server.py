@@ -25,6 +25,7 @@ from .webhook import Attempt
 TOKEN = "1234567890:AAFakeTokenForTestsOnly_0123456789abc"
 METHODS: dict[str, Callable[..., Any]] = {**messaging.METHODS, **administration.METHODS}
 POLLING = frozenset({"getUpdates", "setWebhook", "deleteWebhook", "getWebhookInfo"})
+PATIENCE = 1.0
 _AUTO = object()
 
 
@@ -35,6 +36,18 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.closing.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        end = time.monotonic() + PATIENCE
+        while self.server_state.connections and time.monotonic() < end:  # noqa: ASYNC110 - a count
+            await asyncio.sleep(0.002)
+        # asyncio.run() cancels whatever is still at work.
 
 
 class FakeTelegram(Faulty):
@@ -99,7 +112,6 @@ class FakeTelegram(Faulty):
             log_level="critical",
             access_log=False,
             date_header=False,
-            timeout_graceful_shutdown=2,
         )
         self._server = _Server(config)
         self._thread = threading.Thread(
