@@ -4,7 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from content.message import Refusal, Reply, pack
 from content.texts import Texts, texts
 from handlers.context import Context
 from handlers.event import Event
-from handlers.router import Match, Router
+from handlers.router import Match
 from storage import inbox, ledger, members, outbox, programmes
 from storage.db import DATABASE_ERRORS, Tx, to_ms
 from storage.limits import Limiter, Verdict
@@ -327,7 +327,3 @@ def _key(unit: Unit) -> str:
         return unit.event.key
     return getattr(unit, "__name__", "job")
 
-
-def utc_now() -> datetime:
-    """Return the wall clock, aware."""
-    return datetime.now(UTC)

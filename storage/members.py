@@ -26,13 +26,14 @@ class Member(NamedTuple):
 
 _FIND = Sql(
     "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
-    " a.checkin_day, a.streak FROM identity i"
-    " JOIN member m ON m.programme_id = i.programme_id AND m.id = i.member_id"
-    " JOIN account a ON a.programme_id = i.programme_id AND a.owner_id = i.member_id"
+    " a.checkin_day, a.streak FROM member m"
+    " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
     " AND a.wallet = 'points'"
-    " LEFT JOIN membership s ON s.programme_id = i.programme_id AND s.group_id = :group"
-    " AND s.member_id = i.member_id"
-    " WHERE i.programme_id = :programme AND i.platform = :platform AND i.user_id = :user"
+    " LEFT JOIN membership s ON s.programme_id = m.programme_id AND s.group_id = :group"
+    " AND s.member_id = m.id"
+    # a value, not a join: on tables without statistics PostgreSQL would read every member first
+    " WHERE m.programme_id = :programme AND m.id = (SELECT i.member_id FROM identity i"
+    " WHERE i.programme_id = :programme AND i.platform = :platform AND i.user_id = :user)"
 )
 _NEW_MEMBER = Sql(
     "INSERT INTO member (programme_id, id, name, created_ms) VALUES (:programme, :id, :name, :at)"
@@ -76,8 +77,8 @@ def find(tx: Tx, programme_id: int, who: Who, group_id: int | None) -> Member | 
     )
     if row is None:
         return None
-    *front, checkin_day, streak = row
-    return Member(*front, to_day(checkin_day), streak)
+    member = Member(*row)
+    return member._replace(checkin_day=to_day(row[8]))
 
 
 def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:

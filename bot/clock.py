@@ -1,0 +1,30 @@
+"""The clock: read in the doors, passed on below as a value."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the wall clock, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class MovableClock:
+    """A wall clock that can be moved on: the demo's tomorrow."""
+
+    def __init__(self) -> None:
+        """Start at the present."""
+        self.shift = timedelta()
+
+    def __call__(self) -> datetime:
+        """Return the moved present, aware, in UTC."""
+        return utc_now() + self.shift
+
+    def forward(self, by: timedelta) -> datetime:
+        """Move on and return the new present. Errors: ValueError for a step back."""
+        if by < timedelta():
+            raise ValueError("the clock moves forward only")
+        self.shift += by
+        return self()

@@ -1,0 +1,201 @@
+"""Settings from the environment or `.env`: refused at start with name, problem and example."""
+
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from content.texts import LOCALES
+
+PREFIX = "QUNYING_"
+_TOKEN = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+EXAMPLES = {
+    "database_url": "sqlite:///data/qunying.db or postgresql+psycopg://user:password@host/qunying",
+    "redis_url": "redis://localhost:6379/0",
+    "timezone": "Asia/Shanghai",
+    "locale": "zh or en",
+    "web_host": "127.0.0.1",
+    "web_port": "8080",
+    "public_url": "https://bot.example.com",
+    "secret_key": "at least 32 random characters",
+    "owners": "telegram:123456789",
+    "telegram_token": "123456789:AAE… as BotFather gives it",
+    "telegram_api_url": "https://api.telegram.org",
+    "telegram_mode": "polling or webhook",
+    "telegram_webhook_secret": "1 to 256 of A-Z a-z 0-9 _ -",
+    "log_level": "info",
+}
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message names each, its problem and an example."""
+
+
+class Settings(BaseSettings):
+    """What an operator sets. Secrets never appear in logs: they are SecretStr, and redacted."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore")
+
+    database_url: str = "sqlite:///data/qunying.db"
+    redis_url: SecretStr | None = None
+    timezone: str = "Asia/Shanghai"
+    locale: str = "zh"
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str | None = None
+    secret_key: SecretStr | None = None
+    owners: Annotated[frozenset[str], NoDecode] = frozenset()
+    telegram_token: SecretStr | None = None
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_mode: Literal["polling", "webhook"] = "polling"
+    telegram_webhook_secret: SecretStr | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        return {name: value for name, value in values.items() if value not in ("", None)}
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        try:
+            backend = make_url(value).drivername
+        except ArgumentError as error:
+            raise ValueError("is no database URL") from error
+        if backend not in {"sqlite", "postgresql+psycopg"}:
+            raise ValueError(f"{backend} is not supported")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("is no Redis URL")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("is no IANA time zone") from error
+        return value
+
+    @field_validator("locale")
+    @classmethod
+    def _locale(cls, value: str) -> str:
+        if value not in LOCALES:
+            raise ValueError(f"is none of {', '.join(LOCALES)}")
+        return value
+
+    @field_validator("public_url", "telegram_api_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise ValueError("is no http(s) URL")
+        return value.rstrip("/") if value else value
+
+    @field_validator("owners", mode="before")
+    @classmethod
+    def _owners(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        owners = [owner.strip() for owner in value.split(",") if owner.strip()]
+        for owner in owners:
+            if not re.fullmatch(r"(telegram:\d+|wecom:\S+)", owner):
+                raise ValueError(f"{owner!r} is not platform:id")
+        return frozenset(owners)
+
+    @field_validator("telegram_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("is no bot token")
+        return value
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("may hold 1 to 256 of A-Z a-z 0-9 _ - only")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < 32:  # noqa: PLR2004 - said in the message
+            raise ValueError("is shorter than 32 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook_needs(self) -> "Settings":
+        if self.telegram_token and self.telegram_mode == "webhook":
+            if not (self.public_url or "").startswith("https://"):
+                raise ValueError("telegram_mode webhook needs an https public_url")
+            if self.telegram_webhook_secret is None:
+                raise ValueError("telegram_mode webhook needs a telegram_webhook_secret")
+        return self
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the installation keeps its own files: beside the SQLite file, else `data`."""
+        url = make_url(self.database_url)
+        is_file = url.drivername == "sqlite" and url.database not in {None, "", ":memory:"}
+        return Path(str(url.database)).parent if is_file else Path("data")
+
+    def secrets(self) -> list[str]:
+        """Return every secret value, for the log filter."""
+        found = [
+            self.redis_url,
+            self.secret_key,
+            self.telegram_token,
+            self.telegram_webhook_secret,
+        ]
+        values = [secret.get_secret_value() for secret in found if secret]
+        password = make_url(self.database_url).password
+        return values + ([str(password)] if password else [])
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Errors: SettingsError, a line for each wrong one."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _explain(problem: Any) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    name = str(problem["loc"][0]) if problem["loc"] else message.split()[0]
+    said = message
+    if problem["loc"]:
+        given = "" if _is_secret(name) else f"{problem['input']!r} "
+        said = f"{given}{message}"
+    example = EXAMPLES.get(name, "")
+    return f"{PREFIX}{name.upper()}: {said} (for example: {example})"
+
+
+def _is_secret(name: str) -> bool:
+    annotation = Settings.model_fields[name].annotation
+    return "SecretStr" in str(annotation) or name == "database_url"
+
+
+def secret_key(settings: Settings) -> str:
+    """Return the key that signs links; one is made and kept in the data folder when none is set."""
+    if settings.secret_key:
+        return settings.secret_key.get_secret_value()
+    path = settings.data_folder / "secret_key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48))
+    return path.read_text()
