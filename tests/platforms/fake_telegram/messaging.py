@@ -108,7 +108,8 @@ def _pay(state: State, chat: Chat) -> None:
 
 def _thread(chat: Chat, p: Json) -> int | None:
     thread = p.get("message_thread_id")
-    if thread and (thread == GENERAL_TOPIC or thread not in chat.topics):
+    # The General topic is in no list: its number 1 is shown, but must not be sent.
+    if thread and thread not in chat.topics:
         raise bad_request("message thread not found")
     return thread or None
 
