@@ -19,7 +19,7 @@ async function request(path, options, signal) {
 
 function post(path, body) {
   const headers = { "Content-Type": "application/json", "X-Room": "1" };
-  return request(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return request(path, { method: "POST", headers, body: JSON.stringify({ ...body, lang: language }) });
 }
 
 const query = (as, chat) => new URLSearchParams({ as, chat, lang: language });
