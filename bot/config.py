@@ -1,7 +1,6 @@
 """Settings from the environment or `.env`: refused at start with name, problem and example."""
 
 import re
-import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -24,7 +23,6 @@ EXAMPLES = {
     "web_host": "127.0.0.1",
     "web_port": "8080",
     "public_url": "https://bot.example.com",
-    "secret_key": "at least 32 random characters",
     "owners": "telegram:123456789",
     "telegram_token": "123456789:AAE… as BotFather gives it",
     "telegram_api_url": "https://api.telegram.org",
@@ -50,7 +48,6 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str | None = None
-    secret_key: SecretStr | None = None
     owners: Annotated[frozenset[str], NoDecode] = frozenset()
     telegram_token: SecretStr | None = None
     telegram_api_url: str = "https://api.telegram.org"
@@ -129,13 +126,6 @@ class Settings(BaseSettings):
             raise ValueError("may hold 1 to 256 of A-Z a-z 0-9 _ - only")
         return value
 
-    @field_validator("secret_key")
-    @classmethod
-    def _key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and len(value.get_secret_value()) < 32:  # noqa: PLR2004 - said in the message
-            raise ValueError("is shorter than 32 characters")
-        return value
-
     @model_validator(mode="after")
     def _webhook_needs(self) -> "Settings":
         if self.telegram_token and self.telegram_mode == "webhook":
@@ -156,7 +146,6 @@ class Settings(BaseSettings):
         """Return every secret value, for the log filter."""
         found = [
             self.redis_url,
-            self.secret_key,
             self.telegram_token,
             self.telegram_webhook_secret,
         ]
@@ -187,15 +176,3 @@ def _explain(problem: Any) -> str:
 def _is_secret(name: str) -> bool:
     annotation = Settings.model_fields[name].annotation
     return "SecretStr" in str(annotation) or name == "database_url"
-
-
-def secret_key(settings: Settings) -> str:
-    """Return the key that signs links; one is made and kept in the data folder when none is set."""
-    if settings.secret_key:
-        return settings.secret_key.get_secret_value()
-    path = settings.data_folder / "secret_key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48))
-    return path.read_text()

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -51,20 +52,19 @@ class Dispatcher:
         workers: list[Worker],
         router: Router,
         *,
-        say: Callable[[list[Outgoing]], None],
-        recovered: Callable[[], None] = lambda: None,
         queue_max: int = QUEUE_MAX,
     ) -> None:
-        """`say` gets what is to be said after each commit; `recovered` is called, on the loop,
-        when the store answers again after it was down.
-        """  # noqa: D205 - two parameters, one sentence each
+        """Start a thread for each worker; must be called on the event loop that submits."""
         self.router = router
-        self._say = say
-        self._recovered = recovered
+        self.say: Callable[[list[Outgoing]], None] = lambda _rows: None
+        """Called on the loop after each commit with what is to be said (the sender's `put`)."""
+        self.recovered: Callable[[], None] = lambda: None
+        """Called on the loop when the store answers again after it was down."""
         self._queue_max = queue_max
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
         self._closed = False
+        self._idle: asyncio.Event | None = None
         self._abandon = threading.Event()
         self.store_up = True
         self._queues: list[queue.SimpleQueue[_Waiting | None]] = [
@@ -121,9 +121,10 @@ class Dispatcher:
     async def close(self, timeout_s: float) -> bool:
         """Take nothing more, finish what is queued; False when the store would not let us."""
         self._closed = True
-        deadline = time.monotonic() + timeout_s
-        while self._waiting and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        if self._waiting:
+            self._idle = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
         clean = not self._waiting
         self._abandon.set()
         for line in self._queues:
@@ -165,7 +166,7 @@ class Dispatcher:
         self.store_up = up
         if up:
             _log.warning("the store answers again")
-            self._loop.call_soon_threadsafe(self._recovered)
+            self._loop.call_soon_threadsafe(self.recovered)
         else:
             _log.error("the store is down, events wait: %s", why)
 
@@ -185,7 +186,9 @@ class Dispatcher:
             if not item.done.done():
                 item.done.set_result(outcome)
         if say:
-            self._say(say)
+            self.say(say)
+        if self._idle and not self._waiting:
+            self._idle.set()
 
     def _give_up(self, batch: list[_Waiting]) -> None:
         for item in batch:

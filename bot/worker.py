@@ -89,7 +89,7 @@ class Worker:
         *,
         clock: Callable[[], datetime],
         rng: Random,
-        limiter: Limiter,
+        limiter: Limiter | None,
         defaults: Defaults,
     ) -> None:
         """Take everything that is a value elsewhere: clock, chance, defaults."""
@@ -193,12 +193,14 @@ class Worker:
             texts=self._texts(event, place.programme),
         )
         reply = asked.match.handler(ctx)
-        return Outcome("done", [self._put(tx, event, place, reply, now)] if reply else [])
+        return Outcome("done", self._put(tx, event, place, reply, now))
 
     def _place(self, tx: Tx, event: Event, now: datetime) -> Place:
         if event.chat.kind == "private":
             return self._private_place(tx, event)
         group = programmes.group(tx, event.platform, event.chat.id)
+        if group is None and event.kind == "migrated":
+            group = programmes.group(tx, event.platform, event.target)
         if group is None:
             group = programmes.open_group(
                 tx,
@@ -209,7 +211,7 @@ class Worker:
                 defaults=self._defaults,
                 now=now,
             )
-        else:
+        elif event.kind == "message":
             programmes.keep_title(tx, group, event.chat.title)
         programme = programmes.programme(tx, group.programme_id)
         person = None
@@ -230,7 +232,7 @@ class Worker:
         return inbox.first_time(tx, under, event.key, now)
 
     def _too_fast(self, event: Event, place: Place) -> Outcome | None:
-        if event.kind not in {"message", "tap"}:
+        if self._limiter is None or event.kind not in {"message", "tap"}:
             return None
         verdict = self._limiter.ask(
             place.programme.rules.limits,
@@ -242,7 +244,7 @@ class Worker:
     def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:
         name = event.who.clean_name
         text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
-        return Outcome("limited", [self._put(tx, event, place, Reply(text, private=True), now)])
+        return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
 
     def _refuse(self, tx: Tx, event: Event, refusal: Refusal) -> Outcome:
         now = self._clock()
@@ -250,15 +252,14 @@ class Worker:
         self._first_time(tx, event, place, now)
         text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
         reply = Reply(text, refusal.buttons, private=True)
-        return Outcome("refused", [self._put(tx, event, place, reply, now)])
+        return Outcome("refused", self._put(tx, event, place, reply, now))
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:
         now = self._clock()
         place = self._place(tx, event, now)
         self._first_time(tx, event, place, now)
         text = self._texts(event, place.programme).say("trouble.sorry", event=event.key[-8:])
-        outgoing = self._put(tx, event, place, Reply(text, private=True), now)
-        return Outcome("failed", [outgoing])
+        return Outcome("failed", self._put(tx, event, place, Reply(text, private=True), now))
 
     @staticmethod
     def _texts(event: Event, programme: Programme) -> Texts:
@@ -266,28 +267,40 @@ class Worker:
         return texts(event.sender.locale if private else programme.locale)
 
     @staticmethod
-    def _put(tx: Tx, event: Event, place: Place, reply: Reply, now: datetime) -> Outgoing:
-        life = timedelta(seconds=reply.life_s)
-        kind, target = "say", event.message_id
+    def _put(
+        tx: Tx, event: Event, place: Place, reply: Reply | None, now: datetime
+    ) -> list[Outgoing]:
+        """Write what is to be said. A tap is always answered, so that its button comes to rest."""
+
+        def put(kind: str, target: str | None, said: Reply, life: timedelta) -> Outgoing:
+            return outbox.put(
+                tx,
+                programme_id=place.programme.id,
+                platform=event.platform,
+                chat_id=event.chat.id,
+                thread=event.chat.thread,
+                kind=kind,
+                target=target,
+                person=event.sender.id if event.kind in {"message", "tap"} else "",
+                payload=pack(said),
+                created_ms=to_ms(now),
+                expires_ms=to_ms(now + life),
+            )
+
+        rows: list[Outgoing] = []
         if event.kind == "tap":
-            kind, target, life = "tap", event.tap_id, min(life, TAP_LIFE)
-            if reply.replaces:
-                kind, target = "edit", event.message_id
-        elif event.kind != "message":
-            target = None
-        return outbox.put(
-            tx,
-            programme_id=place.programme.id,
-            platform=event.platform,
-            chat_id=event.chat.id,
-            thread=event.chat.thread,
-            kind=kind,
-            target=target,
-            person=event.sender.id,
-            payload=pack(reply),
-            created_ms=to_ms(now),
-            expires_ms=to_ms(now + life),
-        )
+            toast = reply if reply and reply.private else Reply("")
+            rows.append(put("tap", event.tap_id, toast, TAP_LIFE))
+            if reply is None or reply.private:
+                return rows
+        if reply is not None:
+            life = timedelta(seconds=reply.life_s)
+            if event.kind == "tap" and reply.replaces:
+                rows.append(put("edit", event.message_id, reply, life))
+            else:
+                answers = event.message_id if event.kind == "message" else None
+                rows.append(put("say", answers, reply, life))
+        return rows
 
 
 _SQLITE_DOWN = {
@@ -326,4 +339,3 @@ def _key(unit: Unit) -> str:
     if isinstance(unit, Asked | Apology):
         return unit.event.key
     return getattr(unit, "__name__", "job")
-

@@ -32,6 +32,7 @@ def checkin(ctx: Context) -> Reply:
         percent=round(ctx.rules.checkin.streak.bonus * 100),
         balance=posted.balance,
         buttons=buttons,
+        private=True,
     )
 
 

@@ -53,9 +53,11 @@ class Context:
         """The asker's name, safe between other words."""
         return isolate(self.person.name if self.person else self.event.sender.name)
 
-    def say(self, key: str, *, buttons: Buttons = (), **values: Any) -> Reply:
+    def say(
+        self, key: str, *, buttons: Buttons = (), private: bool = False, **values: Any
+    ) -> Reply:
         """Return the text `key` with its placeholders filled."""
-        return Reply(self.texts.say(key, **values), buttons)
+        return Reply(self.texts.say(key, **values), buttons, private=private)
 
     def button(self, command: str, **values: Any) -> Button:
         """Return the button of a command, labelled by the text `button.<command>`."""

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
 from limits import RateLimitItemPerMinute, storage, strategies
 from redis.exceptions import RedisError
@@ -27,7 +27,7 @@ class _Counts(storage.Storage):
     more than the rest of a check-in; here the old windows go when a new minute begins.
     """  # noqa: D205 - one thought
 
-    STORAGE_SCHEME: ClassVar = ["counts"]
+    STORAGE_SCHEME = ["counts"]  # noqa: RUF012 - as the library declares it
 
     def __init__(self) -> None:
         super().__init__()

@@ -44,6 +44,11 @@ class Defaults(NamedTuple):
     zone: str
     locale: str
 
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """The zone itself."""
+        return ZoneInfo(self.zone)
+
 
 _PROGRAMME = Sql(
     "SELECT p.id, p.name, p.zone, p.locale, p.rules_version, r.document FROM programme p"
@@ -184,11 +189,19 @@ def set_state(tx: Tx, known: Group, state: str) -> None:
 
 
 def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
-    """Keep a group whose chat got another id. Harmless when it has been done before."""
+    """Keep a group whose chat got another id. Harmless when it has been done before.
+
+    If somebody spoke under the new id before this became known, that short-lived group steps aside.
+    """
     known = group(tx, platform, old)
-    if known is not None and group(tx, platform, new) is None:
-        tx.run(_MOVE, id=known.id, new=new)
-        tx.seen.clear()
+    if known is None:
+        return
+    stray = group(tx, platform, new)
+    if stray is not None:
+        tx.run(_MOVE, id=stray.id, new=f"{new}#{stray.id}")
+        tx.run(_STATE, id=stray.id, state="merged")
+    tx.run(_MOVE, id=known.id, new=new)
+    tx.seen.clear()
 
 
 def home(tx: Tx, platform: str, user_id: str) -> int | None:

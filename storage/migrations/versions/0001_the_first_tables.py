@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0001'
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -11,176 +11,221 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    op.create_table('account',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('owner_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('wallet', sa.String(length=32), nullable=False),
-    sa.Column('available', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('pending', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('held', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('debt', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('issued', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('redeemed', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('expired', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('clawed_back', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('compensation', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('earned_day', sa.Date(), server_default='0001-01-01', nullable=False),
-    sa.Column('day_earned', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('week_earned', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('month_earned', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('total_earned', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('checkin_day', sa.Date(), server_default='0001-01-01', nullable=False),
-    sa.Column('streak', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('last_posting', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('prev_posting', sa.BigInteger(), server_default='0', nullable=False),
-    sa.CheckConstraint('available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0', name=op.f('ck_account_buckets')),
-    sa.PrimaryKeyConstraint('programme_id', 'owner_id', 'wallet', name=op.f('pk_account')),
-    postgresql_with={'fillfactor': '70'},
-    sqlite_with_rowid=False
+    op.create_table(
+        "account",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("available", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("pending", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("held", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("debt", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("issued", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("redeemed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("expired", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("clawed_back", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("compensation", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("earned_day", sa.Date(), server_default="0001-01-01", nullable=False),
+        sa.Column("day_earned", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("week_earned", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("month_earned", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("total_earned", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("checkin_day", sa.Date(), server_default="0001-01-01", nullable=False),
+        sa.Column("streak", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_posting", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("prev_posting", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0",
+            name=op.f("ck_account_buckets"),
+        ),
+        sa.PrimaryKeyConstraint("programme_id", "owner_id", "wallet", name=op.f("pk_account")),
+        postgresql_with={"fillfactor": "70"},
+        sqlite_with_rowid=False,
     )
-    op.create_table('inbox',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('key', sa.String(length=200), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('programme_id', 'key', name=op.f('pk_inbox')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "inbox",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "key", name=op.f("pk_inbox")),
+        sqlite_with_rowid=False,
     )
-    with op.batch_alter_table('inbox', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_inbox_at_ms'), ['at_ms'], unique=False)
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_inbox_at_ms"), ["at_ms"], unique=False)
 
-    op.create_table('member',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('programme_id', 'id', name=op.f('pk_member')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "member",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_member")),
+        sqlite_with_rowid=False,
     )
-    op.create_table('outbox',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('platform', sa.String(length=16), nullable=False),
-    sa.Column('chat_id', sa.String(length=64), nullable=False),
-    sa.Column('thread', sa.String(length=64), nullable=True),
-    sa.Column('kind', sa.String(length=16), nullable=False),
-    sa.Column('target', sa.String(length=100), nullable=True),
-    sa.Column('person', sa.String(length=64), server_default='', nullable=False),
-    sa.Column('payload', sa.Text(), nullable=False),
-    sa.Column('state', sa.String(length=16), server_default='waiting', nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('expires_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('programme_id', 'id', name=op.f('pk_outbox')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "outbox",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("platform", sa.String(length=16), nullable=False),
+        sa.Column("chat_id", sa.String(length=64), nullable=False),
+        sa.Column("thread", sa.String(length=64), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("target", sa.String(length=100), nullable=True),
+        sa.Column("person", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="waiting", nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_outbox")),
+        sqlite_with_rowid=False,
     )
-    op.create_table('posting',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('key', sa.String(length=200), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('day', sa.Date(), nullable=False),
-    sa.Column('wallet', sa.String(length=32), nullable=False),
-    sa.Column('from_owner', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('from_bucket', sa.String(length=16), nullable=False),
-    sa.Column('to_owner', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('to_bucket', sa.String(length=16), nullable=False),
-    sa.Column('amount', sa.BigInteger(), nullable=False),
-    sa.Column('reason', sa.String(length=64), nullable=False),
-    sa.Column('rule', sa.String(length=64), nullable=False),
-    sa.Column('rule_version', sa.Integer(), nullable=False),
-    sa.Column('actor', sa.String(length=100), nullable=False),
-    sa.Column('reverses', sa.BigInteger(), nullable=True),
-    sa.Column('from_prev', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('to_prev', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('from_after', sa.BigInteger(), server_default='0', nullable=False),
-    sa.Column('to_after', sa.BigInteger(), server_default='0', nullable=False),
-    sa.CheckConstraint('amount > 0', name=op.f('ck_posting_amount')),
-    sa.PrimaryKeyConstraint('programme_id', 'id', name=op.f('pk_posting')),
-    sa.UniqueConstraint('programme_id', 'key', name=op.f('uq_posting_programme_id_key')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "posting",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("from_owner", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("from_bucket", sa.String(length=16), nullable=False),
+        sa.Column("to_owner", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("to_bucket", sa.String(length=16), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("rule", sa.String(length=64), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("reverses", sa.BigInteger(), nullable=True),
+        sa.Column("from_prev", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("to_prev", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("from_after", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("to_after", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_posting_amount")),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_posting")),
+        sa.UniqueConstraint("programme_id", "key", name=op.f("uq_posting_programme_id_key")),
+        sqlite_with_rowid=False,
     )
-    op.create_table('programme',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('zone', sa.String(length=64), nullable=False),
-    sa.Column('locale', sa.String(length=16), nullable=False),
-    sa.Column('rules_version', sa.Integer(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_programme')),
-    info={'reference': True}
+    op.create_table(
+        "programme",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("rules_version", sa.Integer(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_programme")),
+        info={"reference": True},
     )
-    op.create_table('room_message',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('chat_id', sa.String(length=64), nullable=False),
-    sa.Column('person', sa.String(length=64), nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('kind', sa.String(length=16), nullable=False),
-    sa.Column('text', sa.Text(), nullable=False),
-    sa.Column('buttons', sa.Text(), server_default='[]', nullable=False),
-    sa.Column('reply_to', sa.String(length=32), nullable=True),
-    sa.Column('client', sa.String(length=64), nullable=True),
-    sa.Column('edited', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('programme_id', 'id', name=op.f('pk_room_message')),
-    sa.UniqueConstraint('programme_id', 'person', 'client', name=op.f('uq_room_message_programme_id_person_client')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "room_message",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("chat_id", sa.String(length=64), nullable=False),
+        sa.Column("person", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("buttons", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("reply_to", sa.String(length=32), nullable=True),
+        sa.Column("client", sa.String(length=64), nullable=True),
+        sa.Column("edited", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_room_message")),
+        sa.UniqueConstraint(
+            "programme_id",
+            "person",
+            "client",
+            name=op.f("uq_room_message_programme_id_person_client"),
+        ),
+        sqlite_with_rowid=False,
     )
-    with op.batch_alter_table('room_message', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_room_message_programme_id_chat_id_id'), ['programme_id', 'chat_id', 'id'], unique=False)
+    with op.batch_alter_table("room_message", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_room_message_programme_id_chat_id_id"),
+            ["programme_id", "chat_id", "id"],
+            unique=False,
+        )
 
-    op.create_table('rulebook',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('document', sa.Text(), nullable=False),
-    sa.Column('author', sa.String(length=200), nullable=False),
-    sa.Column('note', sa.Text(), server_default='', nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('effective_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('programme_id', 'version', name=op.f('pk_rulebook'))
+    op.create_table(
+        "rulebook",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("author", sa.String(length=200), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("effective_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "version", name=op.f("pk_rulebook")),
     )
-    op.create_table('chat_group',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('platform', sa.String(length=16), nullable=False),
-    sa.Column('chat_id', sa.String(length=64), nullable=False),
-    sa.Column('title', sa.String(length=255), nullable=False),
-    sa.Column('state', sa.String(length=16), server_default='active', nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['programme_id'], ['programme.id'], name=op.f('fk_chat_group_programme'), onupdate='CASCADE'),
-    sa.PrimaryKeyConstraint('programme_id', 'id', name=op.f('pk_chat_group')),
-    sa.UniqueConstraint('platform', 'chat_id', name=op.f('uq_chat_group_platform_chat_id')),
-    info={'reference': True}
+    op.create_table(
+        "chat_group",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("platform", sa.String(length=16), nullable=False),
+        sa.Column("chat_id", sa.String(length=64), nullable=False),
+        sa.Column("title", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="active", nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["programme_id"],
+            ["programme.id"],
+            name=op.f("fk_chat_group_programme"),
+            onupdate="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_chat_group")),
+        sa.UniqueConstraint("platform", "chat_id", name=op.f("uq_chat_group_platform_chat_id")),
+        info={"reference": True},
     )
-    op.create_table('checkin',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('member_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('day', sa.Date(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['programme_id', 'member_id'], ['member.programme_id', 'member.id'], name=op.f('fk_checkin_member')),
-    sa.PrimaryKeyConstraint('programme_id', 'member_id', 'day', name=op.f('pk_checkin')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "checkin",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "member_id"],
+            ["member.programme_id", "member.id"],
+            name=op.f("fk_checkin_member"),
+        ),
+        sa.PrimaryKeyConstraint("programme_id", "member_id", "day", name=op.f("pk_checkin")),
+        sqlite_with_rowid=False,
     )
-    op.create_table('identity',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('platform', sa.String(length=16), nullable=False),
-    sa.Column('user_id', sa.String(length=64), nullable=False),
-    sa.Column('member_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.ForeignKeyConstraint(['programme_id', 'member_id'], ['member.programme_id', 'member.id'], name=op.f('fk_identity_member')),
-    sa.PrimaryKeyConstraint('programme_id', 'platform', 'user_id', name=op.f('pk_identity')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "identity",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("platform", sa.String(length=16), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "member_id"],
+            ["member.programme_id", "member.id"],
+            name=op.f("fk_identity_member"),
+        ),
+        sa.PrimaryKeyConstraint("programme_id", "platform", "user_id", name=op.f("pk_identity")),
+        sqlite_with_rowid=False,
     )
-    with op.batch_alter_table('identity', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_identity_platform_user_id'), ['platform', 'user_id'], unique=False)
+    with op.batch_alter_table("identity", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_identity_platform_user_id"), ["platform", "user_id"], unique=False
+        )
 
-    op.create_table('membership',
-    sa.Column('programme_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('group_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('member_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('state', sa.String(length=16), server_default='active', nullable=False),
-    sa.Column('joined_ms', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['programme_id', 'member_id'], ['member.programme_id', 'member.id'], name=op.f('fk_membership_member')),
-    sa.PrimaryKeyConstraint('programme_id', 'group_id', 'member_id', name=op.f('pk_membership')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "membership",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("group_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="active", nullable=False),
+        sa.Column("joined_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "member_id"],
+            ["member.programme_id", "member.id"],
+            name=op.f("fk_membership_member"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "group_id", "member_id", name=op.f("pk_membership")
+        ),
+        sqlite_with_rowid=False,
     )
     _postings_are_written_once()
 
@@ -206,26 +251,26 @@ def _postings_are_written_once() -> None:
 
 def downgrade() -> None:
     """Undo."""
-    op.drop_table('membership')
-    with op.batch_alter_table('identity', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_identity_platform_user_id'))
+    op.drop_table("membership")
+    with op.batch_alter_table("identity", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_platform_user_id"))
 
-    op.drop_table('identity')
-    op.drop_table('checkin')
-    op.drop_table('chat_group')
-    op.drop_table('rulebook')
-    with op.batch_alter_table('room_message', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_room_message_programme_id_chat_id_id'))
+    op.drop_table("identity")
+    op.drop_table("checkin")
+    op.drop_table("chat_group")
+    op.drop_table("rulebook")
+    with op.batch_alter_table("room_message", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_room_message_programme_id_chat_id_id"))
 
-    op.drop_table('room_message')
-    op.drop_table('programme')
-    op.drop_table('posting')
-    op.drop_table('outbox')
-    op.drop_table('member')
-    with op.batch_alter_table('inbox', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_inbox_at_ms'))
+    op.drop_table("room_message")
+    op.drop_table("programme")
+    op.drop_table("posting")
+    op.drop_table("outbox")
+    op.drop_table("member")
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_inbox_at_ms"))
 
-    op.drop_table('inbox')
-    op.drop_table('account')
+    op.drop_table("inbox")
+    op.drop_table("account")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION posting_is_written_once")

@@ -1,0 +1,120 @@
+"""The command line: `python -m bot <command>`, also installed as `qunying`."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bot import logs
+from bot.config import Settings, SettingsError, load_settings
+
+DEMO_PORT = 8080
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except SettingsError as error:
+        print(f"These settings cannot be used:\n{error}", file=sys.stderr)  # noqa: T201 - the command's answer
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="qunying", description="群营 Qunying")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=run)
+        return sub
+
+    command("run", _run, "run the bot on the platforms that are set")
+    demo = command("demo", _demo, "open a chat room with a lively community, to try everything")
+    demo.add_argument("--port", type=int, help=f"the page's port (default {DEMO_PORT})")
+    demo.add_argument("--host", help="where to listen (default 127.0.0.1)")
+    demo.add_argument("--locale", choices=("zh", "en"), help="the community's language")
+    check = command("check", _check, "check settings, rules, texts, database and tokens")
+    check.add_argument("--offline", action="store_true", help="nothing outside this process")
+    command("commands", _commands, "list the chat commands")
+    command("migrate", _migrate, "bring the database to this version's schema")
+    return parser
+
+
+def _run(_options: argparse.Namespace) -> int:
+    from bot.app import check_room, serve  # noqa: PLC0415 - --help and errors come at once
+
+    settings = load_settings()
+    check_room(settings)
+    return _serve(serve(settings), settings)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from bot.app import serve  # noqa: PLC0415 - the same
+
+    with tempfile.TemporaryDirectory(prefix="qunying-demo-") as folder:
+        settings = load_settings(
+            database_url=f"sqlite:///{Path(folder) / 'demo.db'}",
+            redis_url=None,
+            telegram_token=None,
+            web_host=options.host or "127.0.0.1",
+            web_port=DEMO_PORT if options.port is None else options.port,
+            log_level="warning",
+            **({"locale": options.locale} if options.locale else {}),
+        )
+        return _serve(serve(settings, demo=True), settings)
+
+
+def _serve(work: Any, settings: Settings) -> int:
+    from bot.adapters.telegram.adapter import TokenRefusedError  # noqa: PLC0415 - the same
+    from storage.lock import LockedError  # noqa: PLC0415 - the same
+    from storage.schema import SchemaError  # noqa: PLC0415 - the same
+
+    logs.set_up(settings.log_level, settings.secrets())
+    try:
+        asyncio.run(work)
+    except TokenRefusedError:
+        return _fail("QUNYING_TELEGRAM_TOKEN: Telegram does not know this token (ask BotFather)")
+    except (LockedError, SchemaError, OSError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bot.check import check  # noqa: PLC0415 - the same
+
+    return check(offline=options.offline)
+
+
+def _commands(_options: argparse.Namespace) -> int:
+    from handlers.router import discover  # noqa: PLC0415 - the same
+
+    for command in discover().commands.values():
+        words = " ".join((*command.words, *command.presets))
+        print(f"/{command.name:<10} {words:<28} {command.summary}")  # noqa: T201 - the answer
+    return 0
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    from storage.db import open_engine  # noqa: PLC0415 - the same
+    from storage.schema import HEAD, migrate  # noqa: PLC0415 - the same
+
+    settings = load_settings()
+    before = migrate(open_engine(settings.database_url))
+    print(f"schema {before or 'none'} → {HEAD}")  # noqa: T201 - the answer
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)  # noqa: T201 - the command's answer
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

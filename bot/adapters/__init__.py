@@ -1,0 +1,1 @@
+"""Doors to platforms: each adapter turns what happens there into events, and replies into calls."""

@@ -1,0 +1,132 @@
+"""What platform adapters have in common: limits, errors, and how text is made to fit."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import msgspec
+
+from content.message import Reply, unpack
+from storage.outbox import Outgoing
+
+
+class SendError(Exception):
+    """A message could not be delivered."""
+
+
+class RetryAfterError(SendError):
+    """The platform asks to leave this chat alone for a while."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say for how long."""
+        super().__init__(f"told to wait {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class NotSentError(SendError):
+    """It has certainly not been sent (no connection): try again later."""
+
+
+class MaybeSentError(SendError):
+    """Nobody knows whether it has been sent: a timeout, a server error, nonsense for an answer."""
+
+
+class RefusedError(SendError):
+    """The platform will never take it: removed from the chat, malformed, gone."""
+
+
+class MovedError(SendError):
+    """The chat has another id now."""
+
+    def __init__(self, chat_id: str) -> None:
+        """Say which."""
+        super().__init__("the chat has moved")
+        self.chat_id = chat_id
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a platform allows. Text in UTF-16 units; None for a rate means unlimited."""
+
+    text_max: int
+    toast_max: int
+    """Longest answer to a tap that is shown to its presser alone; 0: there is no such thing."""
+    buttons: bool
+    edits: bool
+    chat_burst: int
+    chat_per_minute: float | None
+    overall_per_second: float | None
+
+
+class Adapter(ABC):
+    """A platform. `deliver` is the sender's only call; the rest is each platform's own."""
+
+    name: str
+    limits: Limits
+
+    async def deliver(self, out: Outgoing) -> None:
+        """Hand one row to the platform, made to fit it. Errors: SendError, each kind its own."""
+        reply = unpack(out.payload)
+        if not self.limits.buttons:
+            reply = _buttons_as_text(reply)
+        if out.kind == "tap":
+            await self._deliver_tap(out, reply)
+        elif out.kind == "edit" and self.limits.edits:
+            await self.edit(out, self._clip(reply))
+        else:
+            await self._deliver_text(out, reply)
+
+    async def _deliver_tap(self, out: Outgoing, reply: Reply) -> None:
+        if units(reply.text) <= self.limits.toast_max:
+            await self.toast(out, reply.text)
+            return
+        await self.toast(out, "")
+        await self._deliver_text(out._replace(kind="say", target=None), reply)
+
+    async def _deliver_text(self, out: Outgoing, reply: Reply) -> None:
+        parts = split(reply.text, self.limits.text_max)
+        for number, part in enumerate(parts, 1):
+            last = number == len(parts)
+            answers = out.target if number == 1 and out.kind == "say" else None
+            shown = msgspec.structs.replace(reply, text=part, buttons=reply.buttons if last else ())
+            await self.say(out._replace(target=answers), shown)
+
+    def _clip(self, reply: Reply) -> Reply:
+        return msgspec.structs.replace(reply, text=split(reply.text, self.limits.text_max)[0])
+
+    @abstractmethod
+    async def say(self, out: Outgoing, reply: Reply) -> None:
+        """Send a message to `out.chat_id`, in answer to `out.target` if that is given."""
+
+    @abstractmethod
+    async def toast(self, out: Outgoing, text: str) -> None:
+        """Answer the tap `out.target`, showing its presser a text (none if empty)."""
+
+    @abstractmethod
+    async def edit(self, out: Outgoing, reply: Reply) -> None:
+        """Replace the message `out.target`."""
+
+
+def units(text: str) -> int:
+    """Return a text's length in UTF-16 units, as Telegram counts."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def split(text: str, most: int) -> list[str]:
+    """Cut a text into parts of at most that many UTF-16 units, at line ends where possible."""
+    parts: list[str] = []
+    while units(text) > most:
+        head = text[:most]
+        while units(head) > most:
+            head = head[:-1]
+        line_end = head.rfind("\n")
+        cut = line_end if line_end > most // 2 else len(head)
+        parts.append(text[:cut])
+        text = text[cut:].removeprefix("\n")
+    return [*parts, text]
+
+
+def _buttons_as_text(reply: Reply) -> Reply:
+    if not reply.buttons:
+        return reply
+    labels = " · ".join(button.label for row in reply.buttons for button in row)
+    return msgspec.structs.replace(reply, text=f"{reply.text}\n[{labels}]", buttons=())

@@ -1,0 +1,259 @@
+"""The room's door: people of the page speak and press, the bot's words appear on open pages."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.adapters.base import Adapter, Limits
+from bot.clock import Clock
+from bot.dispatcher import Dispatcher
+from content.message import Reply
+from handlers.event import Chat, Event, Kind, Role, Sender
+from storage import room
+from storage.db import Tx
+from storage.outbox import Outgoing
+from storage.programmes import MAIN
+from storage.room import Line
+
+PLATFORM = "local"
+GROUP = "room"
+BOT = "bot"
+TEXT_MAX = 4096
+FEED_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody that a visitor of the page can be."""
+
+    id: str
+    name: str
+    role: Role = "member"
+
+
+@dataclass(slots=True)
+class Feed:
+    """What one open page hears: `(event, data)` pairs."""
+
+    person: str
+    chat_id: str
+    events: asyncio.Queue[tuple[str, Any]] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=FEED_MAX)
+    )
+
+
+class LocalAdapter(Adapter):
+    """The chat room: one group, and a private chat with the bot for everybody."""
+
+    name = PLATFORM
+    limits = Limits(
+        text_max=TEXT_MAX,
+        toast_max=1000,
+        buttons=True,
+        edits=True,
+        chat_burst=1,
+        chat_per_minute=None,
+        overall_per_second=None,
+    )
+
+    def __init__(
+        self,
+        people: list[Person],
+        *,
+        title: str,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        bot_name: str,
+    ) -> None:
+        """`people` are whom visitors may be, whether in the group yet or not."""
+        self.people = {person.id: person for person in people}
+        self.title = title
+        self.bot_name = bot_name
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._feeds: set[Feed] = set()
+
+    @staticmethod
+    def chat_id(person: str, chat: str) -> str:
+        """Return the id of the group, or of somebody's private chat."""
+        return GROUP if chat == "group" else f"private-{person}"
+
+    async def speak(self, person: Person, chat: str, text: str, client: str, lang: str) -> None:
+        """Say something, once however often the page asks. Errors: BusyError, ClosedError."""
+        chat_id, at = self.chat_id(person.id, chat), self._clock()
+
+        def note(tx: Tx) -> tuple[Line, bool]:
+            return room.add(
+                tx,
+                MAIN,
+                chat_id=chat_id,
+                person=person.id,
+                name=person.name,
+                kind="person",
+                text=text,
+                at=at,
+                client=client,
+            )
+
+        line, new = await self._dispatcher.run(note)
+        if new:
+            self._show(line)
+        event = self._event(
+            person, chat, "message", client, line.at, lang, text=text, message_id=str(line.id)
+        )
+        await self._dispatcher.submit(event, bot_name=self.bot_name)
+
+    async def press(
+        self, person: Person, chat: str, message: str, data: str, client: str, lang: str
+    ) -> None:
+        """Press a button under a message."""
+        event = self._event(
+            person,
+            chat,
+            "tap",
+            client,
+            self._clock(),
+            lang,
+            text=data,
+            message_id=message,
+            tap_id=client,
+        )
+        await self._dispatcher.submit(event)
+
+    async def join(self, person: Person, notice: str) -> None:
+        """Come into the group."""
+        at = self._clock()
+        client = f"join-{person.id}-{at.timestamp():.0f}"
+        await self._dispatcher.submit(self._event(person, "group", "joined", client, at, ""))
+        await self.note(notice, client)
+        self.refresh()
+
+    async def note(self, text: str, client: str) -> None:
+        """Write a notice into the group."""
+
+        def write(tx: Tx) -> tuple[Line, bool]:
+            return room.add(
+                tx,
+                MAIN,
+                chat_id=GROUP,
+                person="",
+                name="",
+                kind="notice",
+                text=text,
+                at=self._clock(),
+                client=client,
+            )
+
+        line, _ = await self._dispatcher.run(write)
+        self._show(line)
+
+    async def speak_language(self, locale: str) -> None:
+        """Let the bot speak another language in the group."""
+        await self._dispatcher.run(lambda tx: room.speak(tx, MAIN, locale))
+
+    def _event(
+        self,
+        person: Person,
+        chat: str,
+        kind: Kind,
+        client: str,
+        at: datetime,
+        lang: str,
+        *,
+        text: str = "",
+        message_id: str | None = None,
+        tap_id: str | None = None,
+    ) -> Event:
+        private = chat != "group"
+        where = Chat(
+            self.chat_id(person.id, chat),
+            "private" if private else "group",
+            "" if private else self.title,
+        )
+        return Event(
+            key=f"local:{person.id}:{client}",
+            platform=PLATFORM,
+            kind=kind,
+            chat=where,
+            sender=Sender(person.id, person.name, "person", person.role, lang),
+            at=at,
+            addressed=private or kind == "tap" or f"@{self.bot_name}" in text,
+            text=text,
+            message_id=message_id,
+            tap_id=tap_id,
+        )
+
+    async def say(self, out: Outgoing, reply: Reply) -> None:
+        """Write the bot's words; the row's number makes that happen once."""
+
+        def write(tx: Tx) -> tuple[Line, bool]:
+            return room.add(
+                tx,
+                MAIN,
+                chat_id=out.chat_id,
+                person=BOT,
+                name=self.bot_name,
+                kind="bot",
+                text=reply.text,
+                at=self._clock(),
+                client=f"out-{out.id}",
+                buttons=_buttons(reply),
+                reply_to=out.target,
+            )
+
+        line, new = await self._dispatcher.run(write)
+        if new:
+            self._show(line)
+
+    async def toast(self, out: Outgoing, text: str) -> None:
+        """Show the presser, and nobody else, an answer."""
+        if text:
+            self._tell("toast", {"text": text}, person=out.person)
+
+    async def edit(self, out: Outgoing, reply: Reply) -> None:
+        """Replace a message of the bot."""
+        id_, text, buttons = int(out.target or 0), reply.text, _buttons(reply)
+        line = await self._dispatcher.run(lambda tx: room.edit(tx, MAIN, id_, text, buttons))
+        if line is not None:
+            self._show(line)
+
+    @contextmanager
+    def listen(self, person: str, chat: str) -> Iterator[Feed]:
+        """Hear what happens in a chat, as one of its people, as long as the page is open."""
+        feed = Feed(person, self.chat_id(person, chat))
+        self._feeds.add(feed)
+        try:
+            yield feed
+        finally:
+            self._feeds.discard(feed)
+
+    def refresh(self) -> None:
+        """Let every page look at the room's state again."""
+        self._tell("state", {})
+
+    def hang_up(self) -> None:
+        """End every open page's stream."""
+        self._tell("bye", {})
+
+    def _show(self, line: Line) -> None:
+        self._tell("message", line, chat_id=line.chat_id)
+
+    def _tell(
+        self, event: str, data: Any, *, chat_id: str | None = None, person: str | None = None
+    ) -> None:
+        for feed in list(self._feeds):
+            if chat_id not in {None, feed.chat_id} or person not in {None, feed.person}:
+                continue
+            if feed.events.full():  # a page that does not read: it will start anew
+                self._feeds.discard(feed)
+            else:
+                feed.events.put_nowait((event, data))
+
+
+def _buttons(reply: Reply) -> str:
+    rows = [[{"label": b.label, "data": b.command} for b in row] for row in reply.buttons]
+    return json.dumps(rows, ensure_ascii=False)

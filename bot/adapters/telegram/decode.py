@@ -1,0 +1,285 @@
+"""From a Bot API update to an event, reading only what is needed, each update for itself.
+
+python-telegram-bot decodes whole batches: one object with a missing field, or of a kind newer than
+the library, would keep every later update from being seen (docs/decisions/0005).
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from handlers.event import Chat, ChatKind, Event, Kind, Role, Sender, SenderKind
+
+PLATFORM = "telegram"
+ANONYMOUS_ADMIN, CHANNEL_BOT, SERVICE = 1087968824, 136817688, 777000
+GENERAL_TOPIC = 1
+ALLOWED_UPDATES = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "chat_member",
+    "chat_join_request",
+    "message_reaction",
+    "message_reaction_count",
+    "inline_query",
+    "chosen_inline_result",
+    "poll_answer",
+)
+
+
+class _User(msgspec.Struct):
+    id: int
+    is_bot: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    language_code: str = ""
+
+
+class _Chat(msgspec.Struct):
+    id: int
+    type: str = ""
+    title: str = ""
+
+
+class _Message(msgspec.Struct, rename={"from_": "from"}):
+    message_id: int
+    date: int
+    chat: _Chat
+    from_: _User | None = None
+    sender_chat: _Chat | None = None
+    text: str = ""
+    caption: str = ""
+    is_topic_message: bool = False
+    message_thread_id: int | None = None
+    is_automatic_forward: bool = False
+    migrate_to_chat_id: int | None = None
+    migrate_from_chat_id: int | None = None
+    new_chat_members: list[_User] = []
+    left_chat_member: _User | None = None
+
+
+class _Tap(msgspec.Struct, rename={"from_": "from"}):
+    id: str
+    from_: _User
+    message: _Message | None = None
+    data: str = ""
+
+
+class _Status(msgspec.Struct):
+    status: str
+    user: _User
+    is_member: bool = False
+
+    @property
+    def present(self) -> bool:
+        return self.status in {"creator", "administrator", "member"} or (
+            self.status == "restricted" and self.is_member
+        )
+
+
+class _Change(msgspec.Struct, rename={"from_": "from"}):
+    chat: _Chat
+    from_: _User
+    date: int
+    old_chat_member: _Status
+    new_chat_member: _Status
+
+
+class _Update(msgspec.Struct):
+    update_id: int
+    message: _Message | None = None
+    edited_message: _Message | None = None
+    callback_query: _Tap | None = None
+    my_chat_member: _Change | None = None
+    chat_member: _Change | None = None
+
+
+class Me(NamedTuple):
+    """The bot itself, and who owns the installation."""
+
+    id: int
+    username: str
+    sees_all: bool
+    owners: frozenset[str]
+
+
+class UndecodableError(ValueError):
+    """An update that is not as the Bot API describes it."""
+
+
+def to_event(raw: Any, me: Me, now: datetime) -> Event | None:
+    """Return the event of an update, None for kinds that mean nothing to us.
+
+    Errors: UndecodableError for one that breaks the Bot API's description.
+    """
+    try:
+        update = msgspec.convert(raw, _Update)
+    except msgspec.ValidationError as error:
+        raise UndecodableError(str(error)) from error
+    key = f"tg{me.id}:{update.update_id}"
+    if update.message or update.edited_message:
+        return _message(key, update, me)
+    if update.callback_query:
+        return _tap(key, update.callback_query, me, now)
+    if update.my_chat_member:
+        return _myself(key, update.my_chat_member, me)
+    if update.chat_member:
+        return _someone(key, update.chat_member, me)
+    return None
+
+
+def _message(key: str, update: _Update, me: Me) -> Event | None:
+    message = update.message or update.edited_message
+    assert message is not None
+    moved = _migration(key, message, me)
+    if moved is not None:
+        return moved
+    joined_or_left = message.new_chat_members or message.left_chat_member
+    if joined_or_left:
+        return _service(key, message, me)
+    text = message.text or message.caption
+    private = message.chat.type == "private"
+    mention = f"@{me.username}".casefold()
+    return Event(
+        key=key,
+        platform=PLATFORM,
+        kind="message",
+        chat=_chat(message),
+        sender=_sender(message, me),
+        at=_time(message.date),
+        text=text,
+        message_id=str(message.message_id),
+        addressed=private or mention in text.casefold(),
+        edited=update.message is None,
+    )
+
+
+def _migration(key: str, message: _Message, me: Me) -> Event | None:
+    if message.migrate_to_chat_id is not None:
+        old, new = message.chat.id, message.migrate_to_chat_id
+    elif message.migrate_from_chat_id is not None:
+        old, new = message.migrate_from_chat_id, message.chat.id
+    else:
+        return None
+    chat = Chat(str(old), "group", message.chat.title)
+    sender = _sender(message, me)
+    return _happened(key, "migrated", chat, sender, message.date, target=str(new))
+
+
+def _service(key: str, message: _Message, me: Me) -> Event | None:
+    """Tell of a join or departure as a bot that is no administrator sees it."""
+    kind: Kind = "joined" if message.new_chat_members else "left"
+    gone = message.left_chat_member
+    people = message.new_chat_members or ([gone] if gone else [])
+    person = people[0]
+    if len(people) != 1 or person.is_bot:
+        return None  # several at once: chat_member, or their first word, tells of each
+    return _happened(key, kind, _chat(message), _person(person, me), message.date)
+
+
+def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
+    if tap.message is None:
+        return None
+    return Event(
+        key=key,
+        platform=PLATFORM,
+        kind="tap",
+        chat=_chat(tap.message),
+        sender=_person(tap.from_, me),
+        at=now,
+        text=tap.data,
+        message_id=str(tap.message.message_id),
+        tap_id=tap.id,
+        addressed=True,
+    )
+
+
+def _myself(key: str, change: _Change, me: Me) -> Event | None:
+    if change.chat.type not in {"group", "supergroup"}:
+        return None
+    old, new = change.old_chat_member, change.new_chat_member
+    if not new.present:
+        kind: Kind = "bot_removed"
+    elif not old.present:
+        kind = "bot_added"
+    elif new.status == "administrator" and old.status != "administrator":
+        kind = "bot_promoted"
+    else:
+        return None
+    chat = Chat(str(change.chat.id), "group", change.chat.title)
+    sees = me.sees_all or new.status == "administrator"
+    sender = _person(change.from_, me)
+    return _happened(key, kind, chat, sender, change.date, can_see_all=sees)
+
+
+def _someone(key: str, change: _Change, me: Me) -> Event | None:
+    was, now_is = change.old_chat_member.present, change.new_chat_member.present
+    if was == now_is or change.new_chat_member.user.is_bot:
+        return None
+    chat = Chat(str(change.chat.id), _kind(change.chat), change.chat.title)
+    person = _person(change.new_chat_member.user, me)
+    return _happened(key, "joined" if now_is else "left", chat, person, change.date)
+
+
+def _happened(
+    key: str,
+    kind: Kind,
+    chat: Chat,
+    sender: Sender,
+    date: int,
+    *,
+    target: str = "",
+    can_see_all: bool = True,
+) -> Event:
+    return Event(
+        key=key,
+        platform=PLATFORM,
+        kind=kind,
+        chat=chat,
+        sender=sender,
+        at=_time(date),
+        target=target,
+        can_see_all=can_see_all,
+    )
+
+
+def _kind(chat: _Chat) -> ChatKind:
+    return {"private": "private", "channel": "channel"}.get(chat.type, "group")  # type: ignore[return-value]
+
+
+def _chat(message: _Message) -> Chat:
+    topic = message.message_thread_id if message.is_topic_message else None
+    thread = None if topic in {None, GENERAL_TOPIC} else str(topic)
+    return Chat(str(message.chat.id), _kind(message.chat), message.chat.title, thread)
+
+
+def _sender(message: _Message, me: Me) -> Sender:
+    who = message.from_
+    if message.is_automatic_forward or (who and who.id == SERVICE):
+        return _nobody(message, "service")
+    if message.sender_chat is not None:
+        anonymous = message.sender_chat.id == message.chat.id
+        return _nobody(message, "anonymous_admin" if anonymous else "channel")
+    if who is None or who.id == CHANNEL_BOT:
+        return _nobody(message, "channel")
+    if who.id == ANONYMOUS_ADMIN:
+        return _nobody(message, "anonymous_admin")
+    return _person(who, me)
+
+
+def _nobody(message: _Message, kind: SenderKind) -> Sender:
+    chat = message.sender_chat or message.chat
+    return Sender(str(chat.id), chat.title, kind)
+
+
+def _person(user: _User, me: Me) -> Sender:
+    name = f"{user.first_name} {user.last_name}".strip()
+    role: Role = "owner" if f"{PLATFORM}:{user.id}" in me.owners else "member"
+    kind: SenderKind = "bot" if user.is_bot else "person"
+    return Sender(str(user.id), name, kind, role, user.language_code)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

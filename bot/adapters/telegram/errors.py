@@ -1,0 +1,42 @@
+"""python-telegram-bot's errors as ours, mapped once, here."""
+
+from datetime import timedelta
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
+
+from bot.adapters.base import (
+    MaybeSentError,
+    MovedError,
+    NotSentError,
+    RefusedError,
+    RetryAfterError,
+    SendError,
+)
+
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_DONE_ALREADY = ("message is not modified", "query is too old")
+
+
+def to_send_error(error: TelegramError) -> SendError | None:
+    """Return our error, or None where the platform says that there was nothing left to do."""
+    if isinstance(error, RetryAfter):
+        wait = error._retry_after  # noqa: SLF001 - the public one warns, or changes its type
+        return RetryAfterError(wait.total_seconds() if isinstance(wait, timedelta) else wait)
+    if isinstance(error, ChatMigrated):
+        return MovedError(str(error.new_chat_id))
+    if isinstance(error, BadRequest):
+        done = any(words in error.message.lower() for words in _DONE_ALREADY)
+        return None if done else RefusedError(error.message)
+    if isinstance(error, Forbidden | InvalidToken):
+        return RefusedError(error.message)
+    if isinstance(error.__cause__, _NEVER_LEFT):
+        return NotSentError(type(error.__cause__).__name__)
+    return MaybeSentError(f"{type(error).__name__}: {error.message}")

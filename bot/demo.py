@@ -1,0 +1,167 @@
+"""The demo's community: thirty days of history, made by the real path under a moved clock."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from importlib import resources
+from random import Random
+from typing import Any
+
+from sqlalchemy import Engine
+
+from bot.adapters.local import Person
+from bot.adapters.local.adapter import BOT, GROUP, PLATFORM
+from bot.worker import Asked, Unit, Worker
+from content.message import unpack
+from handlers.event import Chat, Event, Sender
+from handlers.router import Router
+from storage import outbox, programmes, room
+from storage.db import Tx
+from storage.outbox import Outgoing
+from storage.programmes import MAIN, Defaults
+
+DAYS = 30
+TALKING_DAYS = 2
+FIRST_HOUR, LAST_HOUR = 7, 22
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """Who lives in the demo, and what was said there."""
+
+    title: str
+    bot_name: str
+    people: list[Person]
+    stranger: Person
+    zeal: dict[str, int]
+    chatter: list[tuple[str, str]]
+
+
+def community(locale: str) -> Community:
+    """Return the demo's people in a language."""
+    raw = resources.files("content").joinpath("demo.toml").read_text("utf-8")
+    data: dict[str, Any] = tomllib.loads(raw)[locale]
+    return Community(
+        title=data["title"],
+        bot_name=data["bot"],
+        people=[Person(p["id"], p["name"], p.get("role", "member")) for p in data["people"]],
+        stranger=Person(data["stranger"]["id"], data["stranger"]["name"]),
+        zeal={p["id"]: p["zeal"] for p in data["people"]},
+        chatter=[(who, words) for who, words in data["chatter"]],
+    )
+
+
+class _SetClock:
+    """A clock that stands where history is being made."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def make_history(
+    engine: Engine, router: Router, who: Community, defaults: Defaults, now: datetime
+) -> None:
+    """Let the last thirty days happen: check-ins, and in the last two of them some talk."""
+    rng = Random(20)  # noqa: S311 - the same believable month every time
+    clock = _SetClock(now)
+    worker = Worker(engine, clock=clock, rng=rng, limiter=None, defaults=defaults)
+    programme_zone = defaults.zone_info
+    today = now.astimezone(programme_zone).date()
+    worker.run([lambda tx: _open(tx, who, defaults, now - timedelta(days=DAYS))])
+    for back in range(DAYS, -1, -1):
+        day = today - timedelta(days=back)
+        moments = []
+        for person in who.people:
+            at = datetime.combine(day, time(), programme_zone) + timedelta(
+                seconds=rng.randrange(FIRST_HOUR * 3600, LAST_HOUR * 3600)
+            )
+            came = rng.randrange(100) < who.zeal[person.id]
+            if came and at < now and not (back == 0 and person.id == "p1"):
+                moments.append((at, person))
+        for at, person in sorted(moments, key=lambda moment: moment[0]):
+            clock.now = at
+            _check_in(worker, router, who, person, at, talking=back < TALKING_DAYS)
+    _talk(worker, who, now)
+
+
+def _open(tx: Tx, who: Community, defaults: Defaults, at: datetime) -> None:
+    programmes.create(tx, MAIN, who.title, defaults, at)
+    programmes.open_group(tx, PLATFORM, GROUP, who.title, by_owner=True, defaults=defaults, now=at)
+
+
+def _check_in(
+    worker: Worker, router: Router, who: Community, person: Person, at: datetime, *, talking: bool
+) -> None:
+    words = "签到"
+    client = f"history-{at.timestamp():.0f}"
+    event = Event(
+        key=f"local:{person.id}:{client}",
+        platform=PLATFORM,
+        kind="message",
+        chat=Chat(GROUP, "group", who.title),
+        sender=Sender(person.id, person.name, "person", person.role),
+        at=at,
+        text=words,
+    )
+    match = router.match(event)
+    assert match is not None
+    (outcome,) = worker.run([Asked(event, match)])
+
+    def said(tx: Tx) -> None:
+        outbox.said(tx, [(row.programme_id, row.id) for row in outcome.say])
+        if talking:
+            _show(tx, who, person, words, at, client, outcome.say[0])
+
+    worker.run([said])
+
+
+def _show(
+    tx: Tx, who: Community, person: Person, words: str, at: datetime, client: str, out: Outgoing
+) -> None:
+    asked, _ = room.add(
+        tx,
+        MAIN,
+        chat_id=GROUP,
+        person=person.id,
+        name=person.name,
+        kind="person",
+        text=words,
+        at=at,
+        client=client,
+    )
+    room.add(
+        tx,
+        MAIN,
+        chat_id=GROUP,
+        person=BOT,
+        name=who.bot_name,
+        kind="bot",
+        text=unpack(out.payload).text,
+        at=at + timedelta(seconds=1),
+        client=f"out-{out.id}",
+        reply_to=str(asked.id),
+    )
+
+
+def _talk(worker: Worker, who: Community, now: datetime) -> None:
+    names = {person.id: person.name for person in who.people}
+
+    def talk(tx: Tx) -> None:
+        for number, (person, words) in enumerate(who.chatter):
+            room.add(
+                tx,
+                MAIN,
+                chat_id=GROUP,
+                person=person,
+                name=names[person],
+                kind="person",
+                text=words,
+                at=now - timedelta(minutes=7 * (len(who.chatter) - number)),
+                client=f"talk-{number}",
+            )
+
+    unit: Unit = talk
+    worker.run([unit])

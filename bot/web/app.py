@@ -1,0 +1,144 @@
+"""The web application: health, metrics, webhooks; the room where it is wanted."""
+
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from bot.adapters.telegram import TelegramAdapter
+from bot.dispatcher import ClosedError, Dispatcher
+from bot.web.room import SECURITY_HEADERS
+
+_log = logging.getLogger(__name__)
+
+BODY_MAX = 1_000_000
+CONTACT_MAX_S = 120.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the web shows the state of, or hands things to."""
+
+    dispatcher: Dispatcher
+    database_up: Callable[[], bool]
+    telegram: TelegramAdapter | None = None
+    webhook_secret: str | None = None
+
+
+def build_web(parts: Parts, *, hosts: list[str] | None = None) -> FastAPI:
+    """Return the application. `hosts` are the names it may be called by, None for any."""
+    app = FastAPI(title="Qunying", docs_url=None, redoc_url=None)
+    if hosts is not None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    static = Path(__file__).parent / "static"
+    app.mount("/static", StaticFiles(directory=static), name="static")
+
+    @app.middleware("http")
+    async def no_sniffing(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=422)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Say that the process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> JSONResponse:
+        """Say whether events can be taken: the database answers, each platform was heard of."""
+        report = readiness(parts)
+        ready = all(part["ok"] for part in report.values())
+        return JSONResponse(report, status_code=200 if ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Show the figures for Prometheus."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    if parts.telegram is not None and parts.webhook_secret:
+        _add_webhook(app, parts.telegram, parts.webhook_secret)
+    return app
+
+
+def _add_webhook(app: FastAPI, telegram: TelegramAdapter, secret: str) -> None:
+    @app.post("/telegram/webhook")
+    async def webhook(request: Request) -> Response:
+        given = request.headers.get("x-telegram-bot-api-secret-token", "")
+        if not hmac.compare_digest(given.encode(), secret.encode()):
+            return JSONResponse({"error": "the secret is wrong"}, status_code=403)
+        body = await request.body()
+        if len(body) > BODY_MAX:
+            return JSONResponse({"error": "the body is too large"}, status_code=413)
+        try:
+            raw = await request.json()
+        except ValueError:
+            return JSONResponse({"error": "the body is not JSON"}, status_code=400)
+        try:
+            await telegram.receive(raw)
+        except ClosedError:
+            return Response(status_code=503, headers={"Retry-After": "5"})
+        return Response(status_code=200)
+
+
+def readiness(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Return the state of each part, with `ok` and, where it is not, `problem`."""
+    report: dict[str, dict[str, Any]] = {}
+    up = parts.dispatcher.store_up and parts.database_up()
+    report["database"] = {"ok": up} if up else {"ok": False, "problem": "does not answer"}
+    telegram = parts.telegram
+    if telegram is not None:
+        silent_s = round(time.monotonic() - telegram.last_contact, 1)
+        ok = not telegram.trouble and (silent_s < CONTACT_MAX_S or bool(parts.webhook_secret))
+        report["telegram"] = {"ok": ok, "last_contact_s": silent_s}
+        if not ok:
+            report["telegram"]["problem"] = telegram.trouble or "silent"
+    return report
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn inside our own loop: signals are ours, and so is the moment to stop."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        """Prepare to serve; nothing is opened yet."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+                ws="none",
+            )
+        )
+
+    def capture_signals(self) -> Any:
+        """Leave signals alone."""
+        return nullcontext()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, once started."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return str(host), int(port)

@@ -1,0 +1,261 @@
+"""The chat room's page: its HTML, its state, its live stream, and what people do on it."""
+
+import asyncio
+import json
+import tomllib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel, Field
+from sqlalchemy import Engine
+
+from bot.adapters.local import LocalAdapter, Person
+from bot.adapters.local.adapter import GROUP, TEXT_MAX
+from bot.clock import MovableClock
+from bot.dispatcher import BusyError
+from content.texts import DEFAULT_LOCALE, LOCALES, texts
+from storage import room
+from storage.db import DATABASE_ERRORS, reading
+from storage.programmes import MAIN, Programme, programme
+from storage.room import Line
+
+HEARTBEAT_S = 15
+CHIPS = ("checkin", "points", "top", "ledger", "rules", "help")
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+ChatName = Literal["group", "private"]
+Client = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Say(BaseModel):
+    """Somebody says something."""
+
+    as_: Annotated[str, Field(alias="as")]
+    chat: ChatName = "group"
+    text: str
+    client: Client
+    lang: str = ""
+
+
+class Tap(BaseModel):
+    """Somebody presses a button."""
+
+    as_: Annotated[str, Field(alias="as")]
+    chat: ChatName = "group"
+    message: Annotated[str, Field(pattern=r"^\d{1,20}$")]
+    data: Annotated[str, Field(max_length=64)]
+    client: Client
+    lang: str = ""
+
+
+class Clock(BaseModel):
+    """The clock is moved on."""
+
+    hours: Annotated[int, Field(ge=1, le=24 * 31)]
+
+
+class Join(BaseModel):
+    """Somebody comes into the group."""
+
+    as_: Annotated[str, Field(alias="as")]
+    lang: str = ""
+
+
+def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> APIRouter:  # noqa: C901 - one small function per route
+    """Return the room's routes."""
+    routes = APIRouter()
+    templates = Jinja2Templates(Path(__file__).parent / "templates")
+
+    def who(person: str) -> Person:
+        return adapter.people.get(person) or next(iter(adapter.people.values()))
+
+    @routes.get("/", include_in_schema=False)
+    def root() -> RedirectResponse:
+        return RedirectResponse("/room")
+
+    @routes.get("/room", response_class=HTMLResponse)
+    async def page(request: Request, lang: str = "") -> HTMLResponse:
+        locale = _locale(lang, request)
+        if lang in LOCALES:
+            await adapter.speak_language(lang)
+        context = {"lang": locale, "strings": strings(locale)}
+        return templates.TemplateResponse(request, "room.html", context, headers=SECURITY_HEADERS)
+
+    @routes.get("/room/state")
+    def state(
+        request: Request,
+        as_: Annotated[str, Query(alias="as")] = "",
+        chat: ChatName = "group",
+        lang: str = "",
+    ) -> Any:
+        me = who(as_)
+        with reading(engine) as tx:
+            here = programme(tx, MAIN)
+            inside = room.people(tx, GROUP)
+            lines = room.last(tx, MAIN, adapter.chat_id(me.id, chat))
+        words = texts(_locale(lang, request))
+        return {
+            "now": clock().astimezone(here.zone).isoformat(),
+            "zone": here.zone.key,
+            "shifted": bool(clock.shift),
+            "group": {"title": adapter.title, "members": len(inside)},
+            "bot": {"id": "bot", "name": adapter.bot_name},
+            "people": [_person(person, inside) for person in adapter.people.values()],
+            "me": me.id,
+            "chat": chat,
+            "messages": [_message(line, here) for line in lines],
+            "chips": [
+                {"label": words.say(f"chip.{name}"), "text": words.say(f"chip.{name}_text")}
+                for name in CHIPS
+            ],
+        }
+
+    @routes.get("/room/stream")
+    async def stream(
+        as_: Annotated[str, Query(alias="as")] = "", chat: ChatName = "group"
+    ) -> StreamingResponse:
+        with reading(engine) as tx:
+            here = programme(tx, MAIN)
+        return StreamingResponse(
+            _events(adapter, who(as_).id, chat, here),
+            media_type="text/event-stream",
+            headers=SECURITY_HEADERS,
+        )
+
+    @routes.post("/room/say")
+    async def say(body: Say, request: Request, x_room: Annotated[str, Header()] = "") -> Any:
+        words = strings(_locale(body.lang, request))
+        if x_room != "1":
+            return _error(403, words["error_page"])
+        if not body.text.strip():
+            return _error(422, words["error_empty"])
+        if len(body.text) > TEXT_MAX:
+            return _error(422, words["error_long"].format(most=TEXT_MAX))
+        person = who(body.as_)
+        if body.chat == "group" and not await asyncio.to_thread(_inside, engine, person):
+            return _error(403, words["error_outside"])
+        return await _done(
+            adapter.speak(person, body.chat, body.text, body.client, body.lang), words
+        )
+
+    @routes.post("/room/tap")
+    async def tap(body: Tap, request: Request, x_room: Annotated[str, Header()] = "") -> Any:
+        words = strings(_locale(body.lang, request))
+        if x_room != "1":
+            return _error(403, words["error_page"])
+        person = who(body.as_)
+        if body.chat == "group" and not await asyncio.to_thread(_inside, engine, person):
+            return _error(403, words["error_outside"])
+        return await _done(
+            adapter.press(person, body.chat, body.message, body.data, body.client, body.lang), words
+        )
+
+    @routes.post("/room/join")
+    async def join(body: Join, request: Request, x_room: Annotated[str, Header()] = "") -> Any:
+        words = strings(_locale(body.lang, request))
+        if x_room != "1":
+            return _error(403, words["error_page"])
+        person = who(body.as_)
+        if await asyncio.to_thread(_inside, engine, person):
+            return {"ok": True}
+        return await _done(
+            adapter.join(person, words["notice_joined"].format(name=person.name)), words
+        )
+
+    @routes.post("/room/clock")
+    async def move(body: Clock, request: Request, x_room: Annotated[str, Header()] = "") -> Any:
+        words = strings(_locale("", request))
+        if x_room != "1":
+            return _error(403, words["error_page"])
+        now = clock.forward(timedelta(hours=body.hours))
+        with reading(engine) as tx:
+            local = now.astimezone(programme(tx, MAIN).zone)
+        notice = words["notice_clock"].format(when=f"{local:%Y-%m-%d %H:%M}")
+        answer = await _done(adapter.note(notice, f"clock-{now.timestamp():.0f}"), words)
+        adapter.refresh()
+        return answer if isinstance(answer, JSONResponse) else {"now": local.isoformat()}
+
+    return routes
+
+
+@cache
+def strings(locale: str) -> dict[str, str]:
+    """Return the page's words in a language."""
+    raw = resources.files("content").joinpath(f"texts/room.{locale}.toml").read_text("utf-8")
+    return tomllib.loads(raw)
+
+
+def _locale(lang: str, request: Request) -> str:
+    if lang in LOCALES:
+        return lang
+    wanted = request.headers.get("accept-language", "").lower()
+    return "en" if wanted and "zh" not in wanted.split(",")[0] else DEFAULT_LOCALE
+
+
+def _inside(engine: Engine, person: Person) -> bool:
+    with reading(engine) as tx:
+        return person.id in room.people(tx, GROUP)
+
+
+def _person(person: Person, inside: set[str]) -> dict[str, Any]:
+    role = person.role if person.id in inside else "stranger"
+    return {"id": person.id, "name": person.name, "role": role, "in_group": person.id in inside}
+
+
+def _message(line: Line, here: Programme) -> dict[str, Any]:
+    return {
+        "id": str(line.id),
+        "from": {"id": line.person, "name": line.name, "kind": line.kind},
+        "text": line.text,
+        "at": line.at.astimezone(here.zone).isoformat(),
+        "buttons": json.loads(line.buttons),
+        "reply_to": line.reply_to,
+        "edited": bool(line.edited),
+        "client": line.client if line.kind == "person" else None,
+    }
+
+
+async def _events(
+    adapter: LocalAdapter, person: str, chat: str, here: Programme
+) -> AsyncIterator[str]:
+    yield ": hello\n\n"
+    with adapter.listen(person, chat) as feed:
+        while True:
+            try:
+                event, data = await asyncio.wait_for(feed.events.get(), HEARTBEAT_S)
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            if event == "bye":
+                return
+            shown = _message(data, here) if isinstance(data, Line) else data
+            yield f"event: {event}\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
+
+
+async def _done(work: Any, words: dict[str, str]) -> Any:
+    try:
+        await asyncio.wait_for(work, 10)
+    except BusyError as error:
+        retry = {"Retry-After": f"{error.retry_after_s:.0f}"}
+        return _error(503, words["error_busy"], retry)
+    except (TimeoutError, *DATABASE_ERRORS):
+        return _error(503, words["error_store"], {"Retry-After": "5"})
+    return {"ok": True}
+
+
+def _error(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": text}, status_code=status, headers=headers)

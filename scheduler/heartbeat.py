@@ -1,0 +1,32 @@
+"""The knock: APScheduler calls at its times, the store decides what there is to do."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+TIDY_EVERY_MIN = 10
+
+
+class Heartbeat:
+    """Runs regular work on the event loop, one at a time, never piled up."""
+
+    def __init__(self) -> None:
+        """Make a scheduler that counts in UTC; programmes keep their own zones."""
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def every(self, minutes: float, work: Callable[[], Awaitable[Any]], name: str) -> None:
+        """Call `work` at that interval."""
+        self._scheduler.add_job(work, IntervalTrigger(minutes=minutes), id=name, name=name)
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End; what is running is left to finish."""
+        self._scheduler.shutdown(wait=False)
