@@ -1,0 +1,115 @@
+"""What tests share: real databases, a stage for conversations, and an honest last line."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+
+from storage import audit
+from storage.db import open_engine, reading
+from storage.schema import migrate
+from tests import services
+from tests.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()  # the last connection takes the write-ahead log into the file
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_admin() -> Iterator[Engine]:
+    url = services.need("PostgreSQL", services.postgres_url())
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_admin: Engine) -> Iterator[str]:
+    name = f"qunying_template_{uuid.uuid4().hex[:12]}"
+    with postgres_admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine = open_engine(_at(postgres_admin, name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    with postgres_admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """An empty migrated SQLite database of the test's own."""
+    path = tmp_path / "qunying.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty migrated PostgreSQL database of the test's own."""
+    services.need("PostgreSQL", services.postgres_url())
+    admin: Engine = request.getfixturevalue("postgres_admin")
+    template: str = request.getfixturevalue("postgres_template")
+    name = f"qunying_{uuid.uuid4().hex[:12]}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield _at(admin, name)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Each database in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    """An engine on each database in turn; afterwards the books must balance."""
+    engine = open_engine(store_url)
+    yield engine
+    with reading(engine) as tx:
+        faults = audit.faults(tx)
+    engine.dispose()
+    assert faults == []
+
+
+@pytest.fixture
+def stage(engine: Engine) -> Stage:
+    """A group with people in it, for conversations."""
+    return Stage(engine)
+
+
+@pytest.fixture
+def redis_url() -> str:
+    return services.need("Redis", services.redis_url())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last what did not run, and why."""
+    terminalreporter.section("what did not run")
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons: dict[str, int] = {}
+    for report in skipped:
+        reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else "?"
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count} tests: {reason.removeprefix('Skipped: ')}")
+    if not reasons:
+        terminalreporter.line("nothing: everything ran")
+
+
+def _at(admin: Engine, database: str) -> str:
+    url = make_url(admin.url).set(database=database)
+    return url.render_as_string(hide_password=False)

@@ -1,0 +1,151 @@
+"""A stage for conversations: real store, real router and handlers, a clock that obeys."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from sqlalchemy import Engine
+
+from bot.worker import Asked, Outcome, Worker
+from content.message import Reply, unpack
+from handlers.event import Chat, Event, Kind, Role, Sender, SenderKind
+from handlers.router import Router, discover
+from storage import programmes
+from storage.db import Tx, reading
+from storage.limits import Limiter
+from storage.programmes import MAIN, Defaults
+
+BOT_NAME = "qunying_bot"
+NOON = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)  # a Wednesday, 12:00 in Shanghai
+
+
+class Stage:
+    """`stage.says("小明", "签到")`, then `stage.heard()`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        zone: str = "Asia/Shanghai",
+        locale: str = "zh",
+        platform: str = "telegram",
+        limiter: Limiter | None = None,
+        router: Router | None = None,
+        now: datetime = NOON,
+    ) -> None:
+        self.engine = engine
+        self.now = now
+        self.platform = platform
+        self.router = router or discover()
+        self.defaults = Defaults(zone, locale)
+        self.worker = Worker(
+            engine,
+            clock=lambda: self.now,
+            rng=Random(7),
+            limiter=limiter,
+            defaults=self.defaults,
+        )
+        self._keys = itertools.count(1)
+        self._ids: dict[str, str] = {}
+        self._heard: list[Reply] = []
+        self.outcomes: list[Outcome] = []
+        self.worker.run([lambda tx: programmes.create(tx, MAIN, "营", self.defaults, now)])
+        self.group = Chat("-1001", "group", "露营群")
+        self.worker.run([self._open])
+
+    def _open(self, tx: Tx) -> None:
+        programmes.open_group(
+            tx,
+            self.platform,
+            self.group.id,
+            self.group.title,
+            by_owner=True,
+            defaults=self.defaults,
+            now=self.now,
+        )
+
+    def person(self, name: str, kind: SenderKind = "person", role: Role = "member") -> Sender:
+        """Return a sender of that name, the same one each time."""
+        id_ = self._ids.setdefault(name, str(7000 + len(self._ids)))
+        return Sender(id_, name, kind, role)
+
+    def event(
+        self,
+        who: str | Sender,
+        text: str = "",
+        *,
+        kind: Kind = "message",
+        chat: Chat | None = None,
+        private: bool = False,
+        at: datetime | None = None,
+        key: str | None = None,
+        platform: str | None = None,
+        edited: bool = False,
+        addressed: bool = False,
+        target: str = "",
+        can_see_all: bool = True,
+    ) -> Event:
+        """Return an event as an adapter would make it."""
+        number = next(self._keys)
+        sender = who if isinstance(who, Sender) else self.person(who)
+        where = Chat(sender.id, "private") if private else chat or self.group
+        return Event(
+            key=key or f"tg1:{number}",
+            platform=platform or self.platform,
+            kind=kind,
+            chat=where,
+            sender=sender,
+            at=at or self.now,
+            text=text,
+            message_id=str(number),
+            tap_id=f"tap{number}" if kind == "tap" else None,
+            addressed=addressed or private or kind == "tap" or f"@{BOT_NAME}" in text,
+            edited=edited,
+            target=target,
+            can_see_all=can_see_all,
+        )
+
+    def play(self, *events: Event) -> list[Outcome]:
+        """Let events happen in one batch; return what became of each."""
+        asked = [
+            Asked(event, match)
+            for event in events
+            if (match := self.router.match(event, bot_name=BOT_NAME)) is not None
+        ]
+        outcomes = self.worker.run(asked) if asked else []
+        self.outcomes += outcomes
+        self._heard += [unpack(row.payload) for outcome in outcomes for row in outcome.say]
+        return outcomes
+
+    def says(self, who: str | Sender, text: str, **more: object) -> list[Outcome]:
+        """Somebody says something."""
+        return self.play(self.event(who, text, **more))  # type: ignore[arg-type]
+
+    def taps(self, who: str | Sender, command: str, **more: object) -> list[Outcome]:
+        """Somebody presses a button."""
+        return self.play(self.event(who, command, kind="tap", **more))  # type: ignore[arg-type]
+
+    def heard(self) -> str:
+        """Return what has been said since last asked, as one text ('' for silence)."""
+        texts = [reply.text for reply in self._heard if reply.text]
+        self._heard.clear()
+        return "\n---\n".join(texts)
+
+    def replies(self) -> list[Reply]:
+        """Return the replies since last asked."""
+        replies, self._heard = self._heard, []
+        return replies
+
+    def advance(self, **by: float) -> datetime:
+        """Move the clock on (days=1, hours=2 …)."""
+        self.now += timedelta(**by)
+        return self.now
+
+    def balance(self, name: str, programme_id: int = MAIN) -> int:
+        """Return what somebody has."""
+        with reading(self.engine) as tx:
+            row = tx.core.exec_driver_sql(
+                "SELECT a.available FROM account a JOIN identity i ON i.member_id = a.owner_id"
+                f" WHERE i.user_id = '{self._ids[name]}' AND a.programme_id = {programme_id}"
+            ).fetchone()
+        return int(row[0]) if row else 0
