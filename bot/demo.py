@@ -11,14 +11,14 @@ from sqlalchemy import Engine
 
 from bot.adapters.local import Person
 from bot.adapters.local.adapter import BOT, GROUP, PLATFORM
-from bot.worker import Asked, Unit, Worker
+from bot.worker import Asked, Worker
 from content.message import unpack
 from handlers.event import Chat, Event, Sender
 from handlers.router import Router
 from storage import outbox, programmes, room
 from storage.db import Tx
-from storage.outbox import Outgoing
 from storage.programmes import MAIN, Defaults
+from storage.room import Line
 
 DAYS = 30
 TALKING_DAYS = 2
@@ -113,55 +113,44 @@ def _check_in(
     def said(tx: Tx) -> None:
         outbox.said(tx, [(row.programme_id, row.id) for row in outcome.say])
         if talking:
-            _show(tx, who, person, words, at, client, outcome.say[0])
+            line = _line(tx, who, person.id, words, at=at, client=client)
+            answer = unpack(outcome.say[0].payload).text
+            out = f"out-{outcome.say[0].id}"
+            _line(tx, who, BOT, answer, at=at, client=out, reply_to=str(line.id))
 
     worker.run([said])
 
 
-def _show(
-    tx: Tx, who: Community, person: Person, words: str, at: datetime, client: str, out: Outgoing
-) -> None:
-    asked, _ = room.add(
+def _line(
+    tx: Tx,
+    who: Community,
+    person: str,
+    words: str,
+    *,
+    at: datetime,
+    client: str,
+    reply_to: str | None = None,
+) -> Line:
+    names = {known.id: known.name for known in who.people} | {BOT: who.bot_name}
+    line, _ = room.add(
         tx,
         MAIN,
         chat_id=GROUP,
-        person=person.id,
-        name=person.name,
-        kind="person",
+        person=person,
+        name=names[person],
+        kind="bot" if person == BOT else "person",
         text=words,
         at=at,
         client=client,
+        reply_to=reply_to,
     )
-    room.add(
-        tx,
-        MAIN,
-        chat_id=GROUP,
-        person=BOT,
-        name=who.bot_name,
-        kind="bot",
-        text=unpack(out.payload).text,
-        at=at + timedelta(seconds=1),
-        client=f"out-{out.id}",
-        reply_to=str(asked.id),
-    )
+    return line
 
 
 def _talk(worker: Worker, who: Community, now: datetime) -> None:
-    names = {person.id: person.name for person in who.people}
-
     def talk(tx: Tx) -> None:
         for number, (person, words) in enumerate(who.chatter):
-            room.add(
-                tx,
-                MAIN,
-                chat_id=GROUP,
-                person=person,
-                name=names[person],
-                kind="person",
-                text=words,
-                at=now - timedelta(minutes=7 * (len(who.chatter) - number)),
-                client=f"talk-{number}",
-            )
+            at = now - timedelta(minutes=7 * (len(who.chatter) - number))
+            _line(tx, who, person, words, at=at, client=f"talk-{number}")
 
-    unit: Unit = talk
-    worker.run([unit])
+    worker.run([talk])

@@ -148,7 +148,7 @@ class Sender:
         return self._chats[key]
 
     async def _tap(self, item: _Item) -> None:
-        while not self._expired(item):
+        while not self._expired(item):  # noqa: ASYNC110 - it waits for a time, not for an event
             await self._overall[item.out.platform].take(TAP)
             wait_s = await self._send(item)
             if wait_s is None:
@@ -214,7 +214,7 @@ class Sender:
             wait_s, state = await self._judge(items, error)
             if wait_s is not None or not state:
                 return wait_s
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last stand of three: a bug here must not stop the rest
             _log.exception("message %d could not be sent", item.out.id)
             state = "failed"
         else:

@@ -149,7 +149,7 @@ class Worker:
                 raise
         return outcomes
 
-    def _unit(self, tx: Tx, unit: Unit) -> Outcome:
+    def _unit(self, tx: Tx, unit: Unit) -> Outcome:  # noqa: PLR0911 - one for each way to end
         try:
             with tx.savepoint():
                 if isinstance(unit, Asked):
@@ -163,7 +163,7 @@ class Worker:
                 return self._refuse(tx, unit.event, refusal)
         except DATABASE_ERRORS as error:
             return Outcome("again", error=error)  # undone to its savepoint; the others go on
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug in one handler must not stop the rest
             _log.exception("unit %s failed", _key(unit))
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=error)

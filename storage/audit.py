@@ -5,21 +5,21 @@ from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
 
 _ALL = " + ".join(MEMBER_BUCKETS + PROGRAMME_BUCKETS)
 _MOVES = " UNION ALL ".join(
-    f"SELECT programme_id, {side}_owner AS owner_id, wallet, {side}_bucket AS bucket,"  # noqa: S608
+    f"SELECT programme_id, {side}_owner AS owner_id, wallet, {side}_bucket AS bucket,"
     f" {sign}amount AS amount FROM posting"
     for side, sign in (("from", "-"), ("to", ""))
 )
 _BUCKETS = " UNION ALL ".join(
-    f"SELECT programme_id, owner_id, wallet, '{bucket}' AS bucket, {bucket} AS amount FROM account"  # noqa: S608
+    f"SELECT programme_id, owner_id, wallet, '{bucket}' AS bucket, {bucket} AS amount FROM account"
     for bucket in MEMBER_BUCKETS + PROGRAMME_BUCKETS
 )
 _CHECKS = {
     "the buckets of a programme sum to zero": Sql(
-        f"SELECT programme_id, wallet, SUM({_ALL}) FROM account"  # noqa: S608
+        f"SELECT programme_id, wallet, SUM({_ALL}) FROM account"
         f" GROUP BY programme_id, wallet HAVING SUM({_ALL}) <> 0"
     ),
     "every bucket equals its postings": Sql(
-        "SELECT programme_id, owner_id, wallet, bucket, SUM(amount) FROM"  # noqa: S608
+        "SELECT programme_id, owner_id, wallet, bucket, SUM(amount) FROM"
         f" (SELECT programme_id, owner_id, wallet, bucket, -amount AS amount FROM ({_MOVES}) AS m"
         f" UNION ALL {_BUCKETS}) AS t"
         " GROUP BY programme_id, owner_id, wallet, bucket HAVING SUM(amount) <> 0"

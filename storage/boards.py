@@ -37,17 +37,17 @@ def _statements(window: Window) -> tuple[Sql, Sql, Sql]:
     inside = _IN.format(column=column)
     return (
         Sql(
-            f"SELECT t.owner_id, m.name, t.points FROM (SELECT programme_id, owner_id,"  # noqa: S608
+            f"SELECT t.owner_id, m.name, t.points FROM (SELECT programme_id, owner_id,"
             f" {column} AS points FROM account WHERE {inside}"
             f" ORDER BY {column} DESC, owner_id LIMIT :places) t"
             " JOIN member m ON m.programme_id = t.programme_id AND m.id = t.owner_id"
             " ORDER BY t.points DESC, t.owner_id"
         ),
         Sql(
-            f"SELECT COUNT(*), COALESCE(SUM(CASE WHEN {column} > :mine THEN 1 ELSE 0 END), 0)"  # noqa: S608
+            f"SELECT COUNT(*), COALESCE(SUM(CASE WHEN {column} > :mine THEN 1 ELSE 0 END), 0)"
             f" FROM account WHERE {inside}"
         ),
-        Sql(f"SELECT {column} FROM account WHERE {inside} AND owner_id = :member"),  # noqa: S608
+        Sql(f"SELECT {column} FROM account WHERE {inside} AND owner_id = :member"),
     )
 
 

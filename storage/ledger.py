@@ -88,14 +88,14 @@ _LINK = "prev_posting = last_posting, last_posting = :id"
 _WHERE = "WHERE programme_id = :programme AND owner_id = :owner AND wallet = :wallet"
 _TAKE = {
     bucket: Sql(
-        f"UPDATE account SET {bucket} = {bucket} - :amount, {_LINK} {_WHERE}"  # noqa: S608
+        f"UPDATE account SET {bucket} = {bucket} - :amount, {_LINK} {_WHERE}"
         f" AND {bucket} >= :amount RETURNING {bucket}, prev_posting"
     )
     for bucket in MEMBER_BUCKETS
 }
 _GIVE = {
     bucket: Sql(
-        f"UPDATE account SET {bucket} = {bucket} + :amount, {_LINK} {_WHERE}"  # noqa: S608
+        f"UPDATE account SET {bucket} = {bucket} + :amount, {_LINK} {_WHERE}"
         f" RETURNING {bucket}, prev_posting"
     )
     for bucket in MEMBER_BUCKETS
@@ -110,7 +110,7 @@ def _window(column: str, first: str, after: str) -> str:
 
 
 _EARN = Sql(
-    f"UPDATE account SET available = available + :amount, {_LINK},"  # noqa: S608
+    f"UPDATE account SET available = available + :amount, {_LINK},"
     f" {_window('day_earned', ':day', ':day_end')},"
     f" {_window('week_earned', ':week', ':week_end')},"
     f" {_window('month_earned', ':month', ':month_end')},"

@@ -9,20 +9,20 @@ from storage.ids import new_id
 SHOWN = 100
 _COLUMNS = "id, chat_id, person, name, kind, text, buttons, reply_to, client, edited, at_ms"
 _ADD = Sql(
-    f"INSERT INTO room_message (programme_id, {_COLUMNS}) VALUES (:programme, :id, :chat,"  # noqa: S608
+    f"INSERT INTO room_message (programme_id, {_COLUMNS}) VALUES (:programme, :id, :chat,"
     " :person, :name, :kind, :text, :buttons, :reply_to, :client, 0, :at) ON CONFLICT DO NOTHING"
 )
 _BY_CLIENT = Sql(
-    f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme"
     " AND person = :person AND client = :client"
 )
-_BY_ID = Sql(f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND id = :id")  # noqa: S608
+_BY_ID = Sql(f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND id = :id")
 _EDIT = Sql(
     "UPDATE room_message SET text = :text, buttons = :buttons, edited = 1"
     " WHERE programme_id = :programme AND id = :id AND kind = 'bot'"
 )
 _LAST = Sql(
-    f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND chat_id = :chat"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND chat_id = :chat"
     " ORDER BY id DESC LIMIT :count"
 )
 _MEMBERS = Sql(

@@ -149,7 +149,8 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
         if body.chat == "group" and not await asyncio.to_thread(_inside, engine, person):
             return _error(403, words["error_outside"])
         return await _done(
-            adapter.speak(person, body.chat, body.text, body.client, body.lang), words
+            adapter.speak(person, body.chat, body.text, client=body.client, lang=body.lang),
+            words,
         )
 
     @routes.post("/room/tap")
@@ -161,7 +162,10 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
         if body.chat == "group" and not await asyncio.to_thread(_inside, engine, person):
             return _error(403, words["error_outside"])
         return await _done(
-            adapter.press(person, body.chat, body.message, body.data, body.client, body.lang), words
+            adapter.press(
+                person, body.chat, body.message, body.data, client=body.client, lang=body.lang
+            ),
+            words,
         )
 
     @routes.post("/room/join")

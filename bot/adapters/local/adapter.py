@@ -14,7 +14,6 @@ from bot.dispatcher import Dispatcher
 from content.message import Reply
 from handlers.event import Chat, Event, Kind, Role, Sender
 from storage import room
-from storage.db import Tx
 from storage.outbox import Outgoing
 from storage.programmes import MAIN
 from storage.room import Line
@@ -82,42 +81,41 @@ class LocalAdapter(Adapter):
         """Return the id of the group, or of somebody's private chat."""
         return GROUP if chat == "group" else f"private-{person}"
 
-    async def speak(self, person: Person, chat: str, text: str, client: str, lang: str) -> None:
+    async def speak(self, person: Person, chat: str, text: str, *, client: str, lang: str) -> None:
         """Say something, once however often the page asks. Errors: BusyError, ClosedError."""
-        chat_id, at = self.chat_id(person.id, chat), self._clock()
-
-        def note(tx: Tx) -> tuple[Line, bool]:
-            return room.add(
-                tx,
-                MAIN,
-                chat_id=chat_id,
-                person=person.id,
-                name=person.name,
-                kind="person",
-                text=text,
-                at=at,
-                client=client,
-            )
-
-        line, new = await self._dispatcher.run(note)
+        line, new = await self._add(
+            chat_id=self.chat_id(person.id, chat),
+            person=person.id,
+            name=person.name,
+            kind="person",
+            text=text,
+            client=client,
+        )
         if new:
             self._show(line)
         event = self._event(
-            person, chat, "message", client, line.at, lang, text=text, message_id=str(line.id)
+            person,
+            chat,
+            "message",
+            client=client,
+            at=line.at,
+            lang=lang,
+            text=text,
+            message_id=str(line.id),
         )
         await self._dispatcher.submit(event, bot_name=self.bot_name)
 
     async def press(
-        self, person: Person, chat: str, message: str, data: str, client: str, lang: str
+        self, person: Person, chat: str, message: str, data: str, *, client: str, lang: str
     ) -> None:
         """Press a button under a message."""
         event = self._event(
             person,
             chat,
             "tap",
-            client,
-            self._clock(),
-            lang,
+            client=client,
+            at=self._clock(),
+            lang=lang,
             text=data,
             message_id=message,
             tap_id=client,
@@ -128,28 +126,26 @@ class LocalAdapter(Adapter):
         """Come into the group."""
         at = self._clock()
         client = f"join-{person.id}-{at.timestamp():.0f}"
-        await self._dispatcher.submit(self._event(person, "group", "joined", client, at, ""))
+        await self._dispatcher.submit(
+            self._event(person, "group", "joined", client=client, at=at, lang="")
+        )
         await self.note(notice, client)
         self.refresh()
 
     async def note(self, text: str, client: str) -> None:
         """Write a notice into the group."""
+        line, new = await self._add(
+            chat_id=GROUP, person="", name="", kind="notice", text=text, client=client
+        )
+        if new:
+            self._show(line)
 
-        def write(tx: Tx) -> tuple[Line, bool]:
-            return room.add(
-                tx,
-                MAIN,
-                chat_id=GROUP,
-                person="",
-                name="",
-                kind="notice",
-                text=text,
-                at=self._clock(),
-                client=client,
-            )
-
-        line, _ = await self._dispatcher.run(write)
-        self._show(line)
+    async def _add(self, **message: Any) -> tuple[Line, bool]:
+        at = self._clock()
+        added: tuple[Line, bool] = await self._dispatcher.run(
+            lambda tx: room.add(tx, MAIN, at=at, **message)
+        )
+        return added
 
     async def speak_language(self, locale: str) -> None:
         """Let the bot speak another language in the group."""
@@ -160,10 +156,10 @@ class LocalAdapter(Adapter):
         person: Person,
         chat: str,
         kind: Kind,
+        *,
         client: str,
         at: datetime,
         lang: str,
-        *,
         text: str = "",
         message_id: str | None = None,
         tap_id: str | None = None,
@@ -190,22 +186,16 @@ class LocalAdapter(Adapter):
     async def say(self, out: Outgoing, reply: Reply) -> None:
         """Write the bot's words; the row's number makes that happen once."""
 
-        def write(tx: Tx) -> tuple[Line, bool]:
-            return room.add(
-                tx,
-                MAIN,
-                chat_id=out.chat_id,
-                person=BOT,
-                name=self.bot_name,
-                kind="bot",
-                text=reply.text,
-                at=self._clock(),
-                client=f"out-{out.id}",
-                buttons=_buttons(reply),
-                reply_to=out.target,
-            )
-
-        line, new = await self._dispatcher.run(write)
+        line, new = await self._add(
+            chat_id=out.chat_id,
+            person=BOT,
+            name=self.bot_name,
+            kind="bot",
+            text=reply.text,
+            client=f"out-{out.id}",
+            buttons=_buttons(reply),
+            reply_to=out.target,
+        )
         if new:
             self._show(line)
 

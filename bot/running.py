@@ -1,0 +1,115 @@
+"""A bot that runs: its start, its parts side by side, and its orderly end."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from bot.adapters.local import LocalAdapter
+from bot.adapters.telegram import TelegramAdapter
+from bot.clock import Clock
+from bot.config import Settings
+from bot.dispatcher import Dispatcher
+from bot.sender import Sender
+from bot.web.app import WebServer
+from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
+from scheduler.housekeeping import tidy
+
+_log = logging.getLogger(__name__)
+
+STOP_COMMIT_S = 5.0
+STOP_SEND_S = 3.0
+
+
+class PortError(OSError):
+    """The HTTP port cannot be opened."""
+
+
+@dataclass(slots=True)
+class App:
+    """The parts of one bot. `start`, then `wait`, and always `stop`."""
+
+    settings: Settings
+    clock: Clock
+    dispatcher: Dispatcher
+    sender: Sender
+    web: WebServer
+    telegram: TelegramAdapter | None
+    local: LocalAdapter | None
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def _run(self, work: Any) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    async def start(self) -> None:
+        """Connect what hands out to what comes in. Errors: PortError."""
+        self.dispatcher.say = self.sender.put
+        self.dispatcher.recovered = lambda: self._run(self.sender.reload())
+        await self.sender.start()
+        if self.telegram is not None:
+            self._run(self._telegram(self.telegram))
+        await self._open_port()
+        self.heartbeat.every(TIDY_EVERY_MIN, self._tidy, "tidy")
+        self.heartbeat.start()
+
+    async def _open_port(self) -> None:
+        serving = asyncio.create_task(self._serve())
+        self.tasks.append(serving)
+        while not self.web.started:
+            if serving.done():
+                await serving
+            await asyncio.sleep(0.01)
+
+    async def _serve(self) -> None:
+        try:
+            await self.web.serve()
+        except SystemExit as error:  # how uvicorn says that the port is taken
+            where = f"{self.settings.web_host}:{self.settings.web_port}"
+            raise PortError(f"QUNYING_WEB_PORT: {where} cannot be opened, is it taken?") from error
+
+    async def _telegram(self, telegram: TelegramAdapter) -> None:
+        await telegram.connect()
+        self._run(telegram.publish_commands())
+        secret = self.settings.telegram_webhook_secret
+        if self.settings.telegram_mode == "webhook" and secret is not None:
+            url = f"{self.settings.public_url}/telegram/webhook"
+            await telegram.open_webhook(url, secret.get_secret_value())
+        else:
+            await telegram.poll()
+
+    async def _tidy(self) -> None:
+        await self.dispatcher.run(partial(tidy, now=self.clock()))
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Return when told to stop; what a part raises, is raised here."""
+        stopped = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            await asyncio.wait([stopped, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self.tasks if task.done()]:
+                self.tasks.remove(task)
+                task.result()
+
+    async def stop(self) -> None:
+        """End intake, finish what is in flight, send what can be sent, keep the rest."""
+        _log.info("stopping: what is in flight is finished")
+        self.dispatcher.refuse_more()
+        if self.telegram is not None:
+            self.telegram.stop_intake()
+        if self.local is not None:
+            self.local.hang_up()
+        self.web.should_exit = True
+        left = await self.sender.stop(STOP_SEND_S)
+        for task in self.tasks:
+            task.cancel()
+        for task in self.tasks:
+            with suppress(asyncio.CancelledError, OSError):
+                await task
+        self.heartbeat.stop()
+        clean = await self.dispatcher.close(STOP_COMMIT_S)
+        if self.telegram is not None:
+            await self.telegram.close()
+        down = "" if clean else "; the store is down"
+        _log.info("stopped; %d messages wait for the next start%s", left, down)
