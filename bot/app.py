@@ -22,7 +22,7 @@ from bot.sender import Sender
 from bot.web.app import Parts, WebServer, build_web
 from bot.web.room import room_routes
 from bot.worker import Worker
-from handlers.router import Router, discover
+from handlers.router import discover
 from storage import programmes
 from storage.db import DATABASE_ERRORS, Tx, open_engine
 from storage.limits import Limiter

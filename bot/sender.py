@@ -148,7 +148,7 @@ class Sender:
         return self._chats[key]
 
     async def _tap(self, item: _Item) -> None:
-        while not self._expired(item):  # noqa: ASYNC110 - it waits for a time, not for an event
+        while not self._expired(item):
             await self._overall[item.out.platform].take(TAP)
             wait_s = await self._send(item)
             if wait_s is None:
@@ -177,8 +177,7 @@ class Sender:
 
     async def _turn(self, chat: _Chat) -> None:
         """Wait until the chat may be written to; what comes meanwhile may go first."""
-        while (wait_s := chat.not_before - time.monotonic()) > 0:
-            await asyncio.sleep(wait_s)
+        await asyncio.sleep(max(0.0, chat.not_before - time.monotonic()))
         first = chat.items[0]
         await chat.budget.take(first.priority)
         if chat.items:

@@ -15,16 +15,26 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.adapters.telegram import TelegramAdapter
 from bot.dispatcher import ClosedError, Dispatcher
-from bot.web.room import SECURITY_HEADERS
 
 _log = logging.getLogger(__name__)
 
 BODY_MAX = 1_000_000
 CONTACT_MAX_S = 120.0
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 @dataclass(slots=True)
@@ -37,20 +47,34 @@ class Parts:
     webhook_secret: str | None = None
 
 
+class SafeHeaders:
+    """Puts the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, its headers added."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
 def build_web(parts: Parts, *, hosts: list[str] | None = None) -> FastAPI:
     """Return the application. `hosts` are the names it may be called by, None for any."""
-    app = FastAPI(title="Qunying", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Qunying", docs_url=None, redoc_url=None, max_body_size=BODY_MAX)
+    app.add_middleware(SafeHeaders)
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     static = Path(__file__).parent / "static"
     app.mount("/static", StaticFiles(directory=static), name="static")
-
-    @app.middleware("http")
-    async def no_sniffing(request: Request, call_next: Any) -> Any:
-        response = await call_next(request)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -86,9 +110,6 @@ def _add_webhook(app: FastAPI, telegram: TelegramAdapter, secret: str) -> None:
         given = request.headers.get("x-telegram-bot-api-secret-token", "")
         if not hmac.compare_digest(given.encode(), secret.encode()):
             return JSONResponse({"error": "the secret is wrong"}, status_code=403)
-        body = await request.body()
-        if len(body) > BODY_MAX:
-            return JSONResponse({"error": "the body is too large"}, status_code=413)
         try:
             raw = await request.json()
         except ValueError:

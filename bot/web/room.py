@@ -28,15 +28,6 @@ from storage.room import Line
 
 HEARTBEAT_S = 15
 CHIPS = ("checkin", "points", "top", "ledger", "rules", "help")
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 ChatName = Literal["group", "private"]
 Client = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -93,7 +84,7 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
         if lang in LOCALES:
             await adapter.speak_language(lang)
         context = {"lang": locale, "strings": strings(locale)}
-        return templates.TemplateResponse(request, "room.html", context, headers=SECURITY_HEADERS)
+        return templates.TemplateResponse(request, "room.html", context)
 
     @routes.get("/room/state")
     def state(
@@ -133,7 +124,6 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
         return StreamingResponse(
             _events(adapter, who(as_).id, chat, here),
             media_type="text/event-stream",
-            headers=SECURITY_HEADERS,
         )
 
     @routes.post("/room/say")

@@ -34,7 +34,7 @@ class Person:
     role: Role = "member"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Feed:
     """What one open page hears: `(event, data)` pairs."""
 
@@ -185,7 +185,6 @@ class LocalAdapter(Adapter):
 
     async def say(self, out: Outgoing, reply: Reply) -> None:
         """Write the bot's words; the row's number makes that happen once."""
-
         line, new = await self._add(
             chat_id=out.chat_id,
             person=BOT,

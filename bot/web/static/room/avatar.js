@@ -14,7 +14,7 @@ export function tone(id) {
 export function initials(name) {
   const start = [...graphemes.segment(name.trim().slice(0, 200))].map((part) => part.segment);
   if (start.length <= 4 && /^\p{Script=Han}+$/u.test(start.join(""))) {
-    return start.length === 2 ? start.join("") : start.at(-1);
+    return start.length === 2 ? start.join("") : start[0];
   }
   const latin = name.match(/^\s*([a-z])[a-z]*\s+([a-z])/i);
   return latin ? (latin[1] + latin[2]).toUpperCase() : (start[0] ?? "?").toUpperCase();

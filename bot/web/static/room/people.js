@@ -4,6 +4,8 @@ import { avatar } from "./avatar.js";
 import { arrowKeys, byId, el, icon } from "./dom.js";
 import { say } from "./strings.js";
 
+const ORDER = ["owner", "stranger", "member"]; // the few who are unlike the others come first
+
 export class People {
   #dialog = byId("people");
   #list = byId("people-list");
@@ -27,7 +29,8 @@ export class People {
     byId("me-role").textContent = say(`role_${self.role}`);
     byId("me-role").dataset.role = self.role;
     const focused = [...this.#list.querySelectorAll("a")].indexOf(document.activeElement);
-    this.#list.replaceChildren(...people.map((person) => this.#row(person, person.id === me)));
+    const sorted = people.toSorted((one, other) => ORDER.indexOf(one.role) - ORDER.indexOf(other.role));
+    this.#list.replaceChildren(...sorted.map((person) => this.#row(person, person.id === me)));
     this.#list.querySelectorAll("a")[focused]?.focus();
   }
 
