@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 STOP_COMMIT_S = 5.0
 STOP_SEND_S = 3.0
+STOP_WEB_S = 3.0
 
 
 class PortError(OSError):
@@ -40,6 +41,7 @@ class App:
     local: LocalAdapter | None
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    serving: asyncio.Task[None] | None = None
 
     def _run(self, work: Any) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -56,7 +58,7 @@ class App:
         self.heartbeat.start()
 
     async def _open_port(self) -> None:
-        serving = asyncio.create_task(self._serve())
+        self.serving = serving = asyncio.create_task(self._serve())
         self.tasks.append(serving)
         while not self.web.started:
             if serving.done():
@@ -102,6 +104,8 @@ class App:
             self.local.hang_up()
         self.web.should_exit = True
         left = await self.sender.stop(STOP_SEND_S)
+        if self.serving is not None:
+            await asyncio.wait([self.serving], timeout=STOP_WEB_S)
         for task in self.tasks:
             task.cancel()
         for task in self.tasks:

@@ -151,6 +151,7 @@ class WebServer(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=2,
                 ws="none",
+                lifespan="off",
             )
         )
 
