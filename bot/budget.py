@@ -27,6 +27,14 @@ class Budget:
         self._fill()
         return self._tokens < 1 or bool(self._waiters)
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing has been taken that is not back again: a new budget would be the same."""
+        if self._rate is None:
+            return True
+        self._fill()
+        return self._tokens >= self._burst and not self._waiters
+
     async def take(self, priority: int) -> None:
         """Wait for a token; lower numbers go first."""
         if self._rate is None:

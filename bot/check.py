@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
+from sqlalchemy.engine import make_url
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
@@ -73,6 +75,9 @@ def _commands(router: Router) -> list[str]:
 
 def _database(settings: Settings) -> list[str]:
     try:
+        url = make_url(settings.database_url)
+        if url.drivername == "sqlite" and not Path(str(url.database)).exists():
+            return []  # none yet: `run` makes it
         engine = open_engine(settings.database_url)
         with engine.connect() as connection:
             version = current(connection)

@@ -35,6 +35,7 @@ TAP, ANSWER, POST, LIVE_EDIT = range(4)
 MAYBE_SENT_TRIES = 2
 WAIT_MAX_S = 60.0
 MERGED_MAX = 20
+CHATS_KEPT = 1000
 Key = tuple[int, int]
 
 
@@ -89,6 +90,7 @@ class Sender:
         self._run = run
         self._clock = clock
         self._chats: dict[tuple[str, str], _Chat] = {}
+        self._chats_max = CHATS_KEPT
         self._overall = {
             name: Budget(adapter.limits.overall_per_second, adapter.limits.overall_per_second or 1)
             for name, adapter in self._adapters.items()
@@ -142,10 +144,21 @@ class Sender:
     def _chat(self, platform: str, chat_id: str) -> _Chat:
         key = (platform, chat_id)
         if key not in self._chats:
+            if len(self._chats) >= self._chats_max:
+                self._forget_idle_chats()
             limits = self._adapters[platform].limits
             rate = limits.chat_per_minute / 60 if limits.chat_per_minute else None
             self._chats[key] = _Chat(Budget(rate, limits.chat_burst))
         return self._chats[key]
+
+    def _forget_idle_chats(self) -> None:
+        now = time.monotonic()
+        self._chats = {
+            key: chat
+            for key, chat in self._chats.items()
+            if chat.task or chat.items or chat.not_before > now or not chat.budget.full
+        }
+        self._chats_max = max(CHATS_KEPT, 2 * len(self._chats))
 
     async def _tap(self, item: _Item) -> None:
         while not self._expired(item):

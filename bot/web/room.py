@@ -57,6 +57,7 @@ class Clock(BaseModel):
     """The clock is moved on."""
 
     hours: Annotated[int, Field(ge=1, le=24 * 31)]
+    lang: str = ""
 
 
 class Join(BaseModel):
@@ -172,7 +173,7 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
 
     @routes.post("/room/clock")
     async def move(body: Clock, request: Request, x_room: Annotated[str, Header()] = "") -> Any:
-        words = strings(_locale("", request))
+        words = strings(_locale(body.lang, request))
         if x_room != "1":
             return _error(403, words["error_page"])
         now = clock.forward(timedelta(hours=body.hours))
@@ -226,8 +227,8 @@ def _message(line: Line, here: Programme) -> dict[str, Any]:
 async def _events(
     adapter: LocalAdapter, person: str, chat: str, here: Programme
 ) -> AsyncIterator[str]:
-    yield ": hello\n\n"
     with adapter.listen(person, chat) as feed:
+        yield ": hello\n\n"
         while True:
             try:
                 event, data = await asyncio.wait_for(feed.events.get(), HEARTBEAT_S)
