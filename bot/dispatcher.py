@@ -71,7 +71,9 @@ class Dispatcher:
             queue.SimpleQueue() for _ in workers
         ]
         self._threads = [
-            threading.Thread(target=self._serve, args=(worker, line), name=f"worker-{number}")
+            threading.Thread(
+                target=self._serve, args=(worker, line), name=f"worker-{number}", daemon=True
+            )
             for number, (worker, line) in enumerate(zip(workers, self._queues, strict=True))
         ]
         for thread in self._threads:
@@ -121,11 +123,7 @@ class Dispatcher:
     async def close(self, timeout_s: float) -> bool:
         """Take nothing more, finish what is queued; False when the store would not let us."""
         self._closed = True
-        if self._waiting:
-            self._idle = asyncio.Event()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), timeout_s)
-        clean = not self._waiting
+        clean = await self.finish(timeout_s)
         self._abandon.set()
         for line in self._queues:
             line.put(None)
@@ -136,6 +134,14 @@ class Dispatcher:
     def refuse_more(self) -> None:
         """Let doors be refused from now on; the sender's marks still pass."""
         self._closed = True
+
+    async def finish(self, timeout_s: float) -> bool:
+        """Wait until nothing is queued or in work; False when that takes too long."""
+        if self._waiting:
+            self._idle = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
+        return not self._waiting
 
     def _serve(self, worker: Worker, line: queue.SimpleQueue[_Waiting | None]) -> None:
         while (batch := _next_batch(line)) is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
 from bot.config import Settings
-from bot.dispatcher import Dispatcher
+from bot.dispatcher import BusyError, Dispatcher
 from bot.sender import Sender
 from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
@@ -103,15 +102,17 @@ class App:
         if self.local is not None:
             self.local.hang_up()
         self.web.should_exit = True
+        await self.dispatcher.finish(STOP_COMMIT_S)
         left = await self.sender.stop(STOP_SEND_S)
         if self.serving is not None:
             await asyncio.wait([self.serving], timeout=STOP_WEB_S)
         for task in self.tasks:
             task.cancel()
-        for task in self.tasks:
-            with suppress(asyncio.CancelledError, OSError):
-                await task
-        self.heartbeat.stop()
+        for ended in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(ended, Exception) and not isinstance(ended, BusyError):
+                _log.warning("while stopping: %s: %s", type(ended).__name__, ended)
+        if self.heartbeat.running:
+            self.heartbeat.stop()
         clean = await self.dispatcher.close(STOP_COMMIT_S)
         if self.telegram is not None:
             await self.telegram.close()

@@ -22,4 +22,6 @@ def end(window: Window, today: date) -> date:
         return today + timedelta(days=1)
     if window == "week":
         return start("week", today) + timedelta(days=7)
+    if window == "all":
+        return date.max
     return (today.replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -27,6 +27,11 @@ class Heartbeat:
         """Begin, on the running event loop."""
         self._scheduler.start()
 
+    @property
+    def running(self) -> bool:
+        """Whether it has been started."""
+        return bool(self._scheduler.running)
+
     def stop(self) -> None:
         """End; what is running is left to finish."""
         self._scheduler.shutdown(wait=False)
