@@ -161,6 +161,10 @@ class Dispatcher:
                     self._loop.call_soon_threadsafe(self._give_up, batch)
                     return
                 wait_s = min(wait_s * 2, RETRY_WAIT_MAX_S)
+            except Exception as error:  # noqa: BLE001 - this thread must not end
+                _log.exception("a batch of %d failed", len(batch))
+                self._finish(batch, [Outcome("failed", error=error) for _ in batch])
+                return
             else:
                 self._store_is(up=True)
                 self._finish(batch, outcomes)

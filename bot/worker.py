@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -65,6 +66,18 @@ class Place(NamedTuple):
     programme: Programme
     group: Group | None
     person: Member | None
+
+
+class BrokenBatchError(BaseException):
+    """The transaction itself is gone, for all units of the batch; its cause is the database's.
+
+    Not an Exception, so that nothing between here and the batch mistakes it for one unit's.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        """Take the database's error."""
+        super().__init__(str(error))
+        self.error = error
 
 
 class StoreDownError(Exception):
@@ -144,31 +157,49 @@ class Worker:
                     outcomes = [self._unit(tx, unit) for unit in units]
                     ledger.write_totals(tx)
                     tx.write_later_rows()
+            except BrokenBatchError as broken:
+                connection.invalidate()
+                raise broken.error from broken
             except DATABASE_ERRORS:
                 connection.invalidate()
                 raise
         return outcomes
 
-    def _unit(self, tx: Tx, unit: Unit) -> Outcome:  # noqa: PLR0911 - one for each way to end
+    def _unit(self, tx: Tx, unit: Unit) -> Outcome:
+        """Do one unit in its savepoint; if it refuses or breaks, what is said instead."""
         try:
-            with tx.savepoint():
-                if isinstance(unit, Asked):
-                    return self._event(tx, unit)
-                if isinstance(unit, Apology):
-                    return self._apologise(tx, unit.event)
-                return Outcome("done", value=unit(tx))
+            return self._try(tx, partial(self._do, unit=unit))
         except Refusal as refusal:
-            assert isinstance(unit, Asked)
-            with tx.savepoint():
-                return self._refuse(tx, unit.event, refusal)
-        except DATABASE_ERRORS as error:
-            return Outcome("again", error=error)  # undone to its savepoint; the others go on
+            if not isinstance(unit, Asked):
+                return Outcome("failed", error=refusal)
+            instead = partial(self._refuse, event=unit.event, refusal=refusal)
         except Exception as error:  # noqa: BLE001 - a bug in one handler must not stop the rest
             _log.exception("unit %s failed", _key(unit))
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=error)
+            instead = partial(self._apologise, event=unit.event)
+        try:
+            return self._try(tx, instead)
+        except Exception as error:  # noqa: BLE001 - a bug in our own words must not, either
+            _log.exception("unit %s has no answer", _key(unit))
+            return Outcome("failed", error=error)
+
+    @staticmethod
+    def _try(tx: Tx, what: Callable[[Tx], Outcome]) -> Outcome:
+        try:
             with tx.savepoint():
-                return self._apologise(tx, unit.event)
+                return what(tx)
+        except DATABASE_ERRORS as error:
+            if not tx.alive:  # what earlier units did is gone as well: the batch is broken
+                raise BrokenBatchError(error) from error
+            return Outcome("again", error=error)
+
+    def _do(self, tx: Tx, unit: Unit) -> Outcome:
+        if isinstance(unit, Asked):
+            return self._event(tx, unit)
+        if isinstance(unit, Apology):
+            return self._apologise(tx, unit.event)
+        return Outcome("done", value=unit(tx))
 
     def _event(self, tx: Tx, asked: Asked) -> Outcome:
         event, now = asked.event, self._clock()
@@ -246,7 +277,7 @@ class Worker:
         text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
         return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
 
-    def _refuse(self, tx: Tx, event: Event, refusal: Refusal) -> Outcome:
+    def _refuse(self, tx: Tx, *, event: Event, refusal: Refusal) -> Outcome:
         now = self._clock()
         place = self._place(tx, event, now)
         self._first_time(tx, event, place, now)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,6 +53,14 @@ class Tx:
         self._totals: list[tuple[int, str, str, int]] = []
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the transaction still stands: some errors undo all of it, not one statement."""
+        driver: Any = self.core.connection.driver_connection
+        if self.is_sqlite:
+            return bool(driver.in_transaction)
+        return bool(driver.info.transaction_status == TransactionStatus.INTRANS)
 
     def run(self, sql: Sql, **values: Any) -> Any:
         """Execute a statement; return the driver's cursor, good until the next statement."""
