@@ -1,0 +1,149 @@
+"""Boards against a plain sum over the postings."""
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from content.windows import WINDOWS, Window
+from storage import boards, ledger
+from storage.boards import Place
+from storage.db import Tx
+from storage.ledger import Side
+from tests.storage.books import DAY, give, member, posting, programme, transaction, undone
+
+PEOPLE = 6
+
+
+class Gain(NamedTuple):
+    person: int
+    day: date
+    amount: int
+
+
+def _first_day(window: Window, today: date) -> date:
+    return {
+        "day": today,
+        "week": today - timedelta(days=today.isoweekday() - 1),
+        "month": date(today.year, today.month, 1),
+        "all": date.min,
+    }[window]
+
+
+def _by_hand(tx: Tx, camp: int, window: Window, today: date) -> list[tuple[int, int, int]]:
+    """Return (rank, member, points) of everybody in the window, from the postings alone."""
+    rows = tx.core.execute(
+        text(
+            "SELECT to_owner, day, amount FROM posting WHERE programme_id = :p"
+            " AND from_bucket = 'issued' AND to_bucket = 'available'"
+        ),
+        {"p": camp},
+    )
+    sums: Counter[int] = Counter()
+    for owner, day, amount in rows:
+        on = date.fromisoformat(day) if isinstance(day, str) else day
+        if _first_day(window, today) <= on <= today:
+            sums[owner] += amount
+    ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        (1 + sum(other > points for other in sums.values()), owner, points)
+        for owner, points in ranked
+    ]
+
+
+def _check(tx: Tx, camp: int, people: list[int], today: date, places: int) -> None:
+    for window in WINDOWS:
+        expected = _by_hand(tx, camp, window, today)
+        for own in (*people, 0, 4711):
+            shown = boards.board(tx, camp, window, today, places=places, member_id=own)
+            assert [(p.rank, p.member_id, p.points) for p in shown.places] == expected[:places]
+            assert shown.total == len(expected)
+            mine = [line for line in expected if line[1] == own]
+            found = [] if shown.own is None else [(shown.own.rank, own, shown.own.points)]
+            assert found == mine
+
+
+# around a new year, a leap day and ordinary month ends, in any order of arrival
+STARTS = st.sampled_from([date(2025, 12, 15), date(2024, 2, 12), date(2026, 2, 20), DAY])
+GAINS = st.lists(
+    st.tuples(st.integers(0, PEOPLE - 1), st.integers(0, 40), st.sampled_from([1, 2, 5, 5, 30])),
+    max_size=20,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(start=STARTS, gains=GAINS, places=st.integers(0, 8), after=st.integers(0, 35))
+def test_a_board_is_the_sum_of_its_postings(
+    engine: Engine,
+    start: date,
+    gains: list[tuple[int, int, int]],
+    places: int,
+    after: int,
+) -> None:
+    with undone(engine) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp, f"p{number}") for number in range(PEOPLE)]
+        for person, days, amount in gains:
+            give(tx, camp, people[person], amount, day=start + timedelta(days=days))
+        latest = max((days for _, days, _ in gains), default=0)
+        for later in (0, after):
+            _check(tx, camp, people, start + timedelta(days=latest + later), places)
+
+
+def test_what_was_not_earned_is_on_no_board(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming, hong = member(tx, camp, "小明"), member(tx, camp, "小红")
+        give(tx, camp, ming, 50)
+        ledger.post(tx, posting(camp, Side(hong, "available"), 50, source=Side(ming, "available")))
+        ledger.post(tx, posting(camp, Side(hong, "pending"), 70))
+        ledger.post(tx, posting(camp, Side(hong, "available"), 9, source=Side(0, "compensation")))
+        for window in WINDOWS:
+            shown = boards.board(tx, camp, window, DAY, places=10, member_id=hong)
+            assert shown.places == [Place(1, ming, "小明", 50)]
+            assert shown.own is None
+
+
+def test_the_same_points_share_a_rank_and_the_next_is_skipped(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp, f"p{number}") for number in range(5)]
+        for person, amount in zip(people, (10, 30, 10, 30, 5), strict=True):
+            give(tx, camp, person, amount)
+        shown = boards.board(tx, camp, "day", DAY, places=10, member_id=people[4])
+        assert [(p.rank, p.name) for p in shown.places] == [
+            (1, "p1"),
+            (1, "p3"),
+            (3, "p0"),
+            (3, "p2"),
+            (5, "p4"),
+        ]
+        cut = boards.board(tx, camp, "day", DAY, places=3, member_id=people[2])
+        assert [p.rank for p in cut.places] == [1, 1, 3]
+        assert cut.own is not None  # outside of the top, ranked with those inside
+        assert (cut.own.rank, cut.own.points, cut.total) == (3, 10, 5)
+
+
+def test_programmes_have_boards_of_their_own(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp, other = programme(tx), programme(tx)
+        ming, hong = member(tx, camp), member(tx, other)
+        give(tx, camp, ming, 5)
+        give(tx, other, hong, 50)
+        shown = boards.board(tx, camp, "all", DAY, places=10, member_id=hong)
+        assert [p.member_id for p in shown.places] == [ming]
+        assert (shown.total, shown.own) == (1, None)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_an_empty_board_is_empty(engine: Engine, window: Window) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        assert boards.board(tx, camp, window, DAY, places=10, member_id=ming) == ([], 0, None)

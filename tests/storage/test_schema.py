@@ -1,0 +1,200 @@
+"""The schema: what migrations make is what the tables say, and what a store must refuse."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
+
+from storage import schema
+from storage.db import DATABASE_ERRORS, open_engine
+from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
+from tests.storage.books import give, member, programme, transaction, undone
+
+MIGRATIONS = Path(schema.__file__).parent / "migrations"
+GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def test_few_tables_are_marked_as_reference() -> None:
+    assert set(metadata.tables) - GROWING == {"programme", "chat_group"}
+
+
+@pytest.mark.parametrize("name", sorted(GROWING))
+def test_every_key_of_a_growing_table_carries_the_programme(name: str) -> None:
+    table = metadata.tables[name]
+    keys = [tuple(column.name for column in table.primary_key)]
+    keys += [tuple(c.name for c in key.columns) for key in _uniques(table.constraints)]
+    keys += [tuple(c.name for c in index.columns) for index in _unique_indexes(table.indexes)]
+    for key in keys:
+        assert "programme_id" in key, key
+    assert next(iter(table.primary_key)).name == "programme_id"
+    for foreign in table.foreign_key_constraints:
+        assert foreign.referred_table.info.get("reference") or "programme_id" in {
+            column.name for column in foreign.columns
+        }
+
+
+def _uniques(constraints: object) -> Iterator[UniqueConstraint]:
+    yield from (c for c in constraints if isinstance(c, UniqueConstraint))  # type: ignore[attr-defined]
+
+
+def _unique_indexes(indexes: object) -> Iterator[Index]:
+    yield from (index for index in indexes if index.unique)  # type: ignore[attr-defined]
+
+
+def test_the_database_has_the_keys_that_the_tables_have(engine: Engine) -> None:
+    found = inspect(engine)
+    for name, table in metadata.tables.items():
+        assert found.get_pk_constraint(name)["constrained_columns"] == [
+            column.name for column in table.primary_key
+        ]
+        assert {tuple(key["column_names"]) for key in found.get_unique_constraints(name)} == {
+            tuple(column.name for column in key.columns) for key in _uniques(table.constraints)
+        }
+        assert {tuple(key["constrained_columns"]) for key in found.get_foreign_keys(name)} == {
+            tuple(foreign.column_keys) for foreign in table.foreign_key_constraints
+        }
+        assert {key["name"] for key in found.get_check_constraints(name)} == {
+            check.name for check in table.constraints if isinstance(check, CheckConstraint)
+        }
+
+
+def test_head_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    assert scripts.get_heads() == [schema.HEAD]
+    ids = [script.revision for script in scripts.walk_revisions()]
+    assert ids == sorted(ids, reverse=True)  # versions are compared as text
+
+
+def test_migrations_make_what_the_tables_say(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                # on SQLite alembic takes '' for another default than ''
+                "compare_server_default": engine.dialect.name == "postgresql",
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_comparison_sees_a_column_that_is_missing(engine: Engine) -> None:
+    with engine.connect() as connection:
+        change = connection.begin()
+        connection.execute(text("ALTER TABLE member ADD COLUMN shoe_size BIGINT"))
+        context = MigrationContext.configure(connection)
+        assert [diff[0] for diff in compare_metadata(context, metadata)] == ["remove_column"]
+        change.rollback()
+
+
+def test_a_database_goes_down_to_nothing_and_up_again(store_url: str) -> None:
+    engine = open_engine(store_url)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) == {"alembic_version"}
+        assert schema.current(connection) is None
+        if engine.dialect.name == "postgresql":
+            left = "SELECT COUNT(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+            assert connection.scalar(text(f"{left} WHERE n.nspname = 'public'")) == 0
+    assert schema.migrate(engine) is None
+    assert schema.migrate(engine) == schema.HEAD
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
+    engine.dispose()
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/deep/folder/new.db")
+    with engine.connect() as connection:
+        assert schema.current(connection) is None
+    assert schema.migrate(engine) is None
+    with engine.connect() as connection:
+        assert schema.current(connection) == schema.HEAD
+    engine.dispose()
+
+
+@pytest.mark.parametrize("version", ["0002", "9999"])
+def test_a_newer_schema_is_refused_and_left_alone(store_url: str, version: str) -> None:
+    engine = open_engine(store_url)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
+    with pytest.raises(schema.SchemaError, match=f"{version}.*{schema.HEAD}"):
+        schema.migrate(engine)
+    with engine.connect() as connection:
+        assert schema.current(connection) == version
+    engine.dispose()
+
+
+def test_another_database_is_not_supported() -> None:
+    with pytest.raises(ValueError, match=r"mysql is not supported: use sqlite"):
+        open_engine("mysql://localhost/x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE posting SET amount = amount + 1",
+        "UPDATE posting SET reason = reason",
+        "UPDATE posting SET to_after = 0",
+        "DELETE FROM posting",
+        "DELETE FROM posting WHERE amount = 5",
+    ],
+)
+def test_postings_are_neither_changed_nor_removed(engine: Engine, change: str) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        give(tx, camp, member(tx, camp), 5)
+    with undone(engine) as tx, pytest.raises(DATABASE_ERRORS, match="written once"):
+        tx.core.execute(text(change))
+
+
+def test_postings_are_not_removed_by_a_back_door(engine: Engine) -> None:
+    back_door = (
+        "INSERT OR REPLACE INTO posting SELECT * FROM posting"
+        if engine.dialect.name == "sqlite"
+        else "TRUNCATE posting"
+    )
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        give(tx, camp, member(tx, camp), 5)
+    with undone(engine) as tx, pytest.raises(DATABASE_ERRORS, match="written once"):
+        tx.core.execute(text(back_door))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE account SET available = -1 WHERE owner_id <> 0",
+        "UPDATE account SET held = -1 WHERE owner_id <> 0",
+        "UPDATE account SET debt = 1 WHERE owner_id <> 0",
+        "INSERT INTO membership (programme_id, group_id, member_id, joined_ms) VALUES (1, 1, 1, 0)",
+        "INSERT INTO identity (programme_id, platform, user_id, member_id) VALUES (1, 'x', 'y', 9)",
+        "INSERT INTO rulebook VALUES (1, 1, NULL, 'x', '', 0, 0)",
+    ],
+)
+def test_the_database_itself_refuses_nonsense(engine: Engine, change: str) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        give(tx, camp, member(tx, camp), 5)
+    with undone(engine) as tx, pytest.raises(DATABASE_ERRORS):
+        tx.core.execute(text(change))
+
+
+def test_an_account_has_every_bucket() -> None:
+    columns = set(metadata.tables["account"].columns.keys())
+    assert set(MEMBER_BUCKETS + PROGRAMME_BUCKETS) <= columns
+    assert not set(MEMBER_BUCKETS) & set(PROGRAMME_BUCKETS)
