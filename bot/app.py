@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from random import SystemRandom
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from bot.adapters.base import Adapter
 from bot.adapters.local import LocalAdapter
@@ -24,7 +24,7 @@ from bot.web.room import room_routes
 from bot.worker import Worker
 from handlers.router import discover
 from storage import programmes
-from storage.db import DATABASE_ERRORS, Tx, open_engine
+from storage.db import DATABASE_ERRORS, Sql, Tx, open_engine, reading
 from storage.limits import Limiter
 from storage.lock import only_process
 from storage.programmes import MAIN, Defaults
@@ -33,6 +33,7 @@ from storage.schema import migrate
 _log = logging.getLogger(__name__)
 
 POSTGRES_WORKERS = 4
+_ALIVE = Sql("SELECT 1")
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 
@@ -155,11 +156,10 @@ def _web(
 
 def _database_up(engine: Engine) -> bool:
     try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        with reading(engine) as tx:
+            return tx.one(_ALIVE) is not None
     except DATABASE_ERRORS:
         return False
-    return True
 
 
 def _welcome(app: App) -> None:

@@ -59,7 +59,7 @@ class Dispatcher:
         self.say: Callable[[list[Outgoing]], None] = lambda _rows: None
         """Called on the loop after each commit with what is to be said (the sender's `put`)."""
         self.recovered: Callable[[], None] = lambda: None
-        """Called on the loop when the store answers again after it was down."""
+        """Called on the loop when rows may wait in the outbox that `say` was not told of."""
         self._queue_max = queue_max
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
@@ -153,21 +153,24 @@ class Dispatcher:
             try:
                 outcomes = worker.run([item.unit for item in batch])
             except StoreDownError as error:
-                outcomes = error.done
                 self._store_is(up=False, why=str(error))
-                self._finish(batch[: len(outcomes)], outcomes)
-                batch = batch[len(outcomes) :]
+                pairs = list(zip(batch, error.outcomes, strict=True))
+                self._finish([pair for pair in pairs if pair[1].state != "again"])
+                batch = [item for item, outcome in pairs if outcome.state == "again"]
                 if self._abandon.wait(wait_s):
                     self._loop.call_soon_threadsafe(self._give_up, batch)
                     return
                 wait_s = min(wait_s * 2, RETRY_WAIT_MAX_S)
             except Exception as error:  # noqa: BLE001 - this thread must not end
                 _log.exception("a batch of %d failed", len(batch))
-                self._finish(batch, [Outcome("failed", error=error) for _ in batch])
+                self._finish([(item, Outcome("failed", error=error)) for item in batch])
                 return
             else:
                 self._store_is(up=True)
-                self._finish(batch, outcomes)
+                self._finish(list(zip(batch, outcomes, strict=True)))
+                if worker.unsure:
+                    worker.unsure = False
+                    self._loop.call_soon_threadsafe(self.recovered)
                 return
 
     def _store_is(self, *, up: bool, why: str = "") -> None:
@@ -176,19 +179,18 @@ class Dispatcher:
         self.store_up = up
         if up:
             _log.warning("the store answers again")
-            self._loop.call_soon_threadsafe(self.recovered)
         else:
             _log.error("the store is down, events wait: %s", why)
 
-    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
-        metrics.BATCH.observe(len(batch))
-        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
+    def _finish(self, done: list[tuple[_Waiting, Outcome]]) -> None:
+        metrics.BATCH.observe(len(done))
+        self._loop.call_soon_threadsafe(self._deliver, done)
 
-    def _deliver(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
-        self._waiting -= len(batch)
+    def _deliver(self, done: list[tuple[_Waiting, Outcome]]) -> None:
+        self._waiting -= len(done)
         now = time.monotonic()
         say: list[Outgoing] = []
-        for item, outcome in zip(batch, outcomes, strict=True):
+        for item, outcome in done:
             if isinstance(item.unit, Asked):
                 metrics.EVENTS.labels(item.unit.event.platform, outcome.state).inc()
                 metrics.EVENT_SECONDS.observe(now - item.since)

@@ -292,10 +292,6 @@ class Sender:
 
     def _done(self, item: _Item, state: str) -> None:
         self._count(item, state)
-        self._known.discard(item.key)
-        if self._idle and not self._known:
-            self._idle.set()
-        metrics.OUTBOX.set(self.waiting)
         kept = state in {"unknown", "failed"}
         self._marks.setdefault(state if kept else "said", []).append(item.key)
         if self._marking is None:
@@ -307,8 +303,16 @@ class Sender:
             while self._marks:
                 marks, self._marks = self._marks, {}
                 await self._run(partial(_write_marks, marks=marks))
+                self._forget(key for keys in marks.values() for key in keys)
         finally:
             self._marking = None
+
+    def _forget(self, keys: Iterable[Key]) -> None:
+        """Let go of rows, now that the outbox itself says what became of them."""
+        self._known.difference_update(keys)
+        metrics.OUTBOX.set(self.waiting)
+        if self._idle and not self._known:
+            self._idle.set()
 
     async def stop(self, grace_s: float) -> int:
         """Send what can be sent in that time; return how many rows stay for the next start."""

@@ -81,16 +81,16 @@ class BrokenBatchError(BaseException):
 
 
 class StoreDownError(Exception):
-    """The database is away, locked or full. `done` are the outcomes of the units before that.
+    """The database is away, locked or full. `outcomes` has one for each unit of the batch.
 
-    Nothing of the remaining units has been kept, unless the connection broke while committing;
+    Those in the state `again` have not been kept, unless the connection broke while committing;
     running them again is right in either case, because receipts make it harmless.
     """
 
-    def __init__(self, message: str, done: list[Outcome]) -> None:
+    def __init__(self, message: str, outcomes: list[Outcome]) -> None:
         """Say what the database said."""
         super().__init__(message)
-        self.done = done
+        self.outcomes = outcomes
 
 
 class Worker:
@@ -111,6 +111,8 @@ class Worker:
         self._rng = rng
         self._limiter = limiter
         self._defaults = defaults
+        self.unsure = False
+        """Whether a commit may have happened without our hearing of it: rows may wait unsaid."""
 
     def run(self, units: Sequence[Unit]) -> list[Outcome]:
         """Do all units and commit once; each stands or falls alone.
@@ -118,35 +120,39 @@ class Worker:
         A batch whose transaction breaks (a lost connection) is run again one by one, and so is a
         unit that met another process (a deadlock, a key that both made). Errors: StoreDownError.
         """
+        outcomes = [Outcome("again")] * len(units)
         if len(units) > 1:
             try:
                 outcomes = self._transaction(units)
             except DATABASE_ERRORS as error:
+                self.unsure = True
                 _log.warning("batch of %d broken, one by one: %s", len(units), _name(error))
-                outcomes = [Outcome("again")] * len(units)
-        else:
-            outcomes = [Outcome("again")]
         for index, unit in enumerate(units):
             if outcomes[index].state == "again":
-                outcomes[index] = self._alone(unit, outcomes[:index])
+                try:
+                    outcomes[index] = self._alone(unit)
+                except DATABASE_ERRORS as error:
+                    raise StoreDownError(_name(error), outcomes) from error
         return outcomes
 
-    def _alone(self, unit: Unit, done: list[Outcome]) -> Outcome:
+    def _alone(self, unit: Unit) -> Outcome:
+        """Do one unit in a transaction of its own. Errors: the database's, when it is down."""
         error: Exception | None = None
         for _ in range(ALONE_TRIES):
             try:
                 outcome = self._transaction([unit])[0]
             except DATABASE_ERRORS as problem:
-                if storage_is_down(problem):
-                    raise StoreDownError(_name(problem), done) from problem
+                self.unsure = True
                 error = problem
             else:
                 if outcome.state != "again":
                     return outcome
                 error = outcome.error
+            if error is not None and storage_is_down(error):
+                raise error
         _log.error("unit %s failed", _key(unit), exc_info=error)
         if isinstance(unit, Asked):
-            return self._alone(Apology(unit.event), done)
+            return self._alone(Apology(unit.event))
         return Outcome("failed", error=error)
 
     def _transaction(self, units: Sequence[Unit]) -> list[Outcome]:
@@ -347,6 +353,7 @@ _SQLITE_DOWN = {
 }
 _POSTGRES_DOWN_CLASSES = ("08", "53", "57", "58")
 """SQLSTATE classes: connection, resources (disk full), intervention (shutdown), system error."""
+_POSTGRES_READ_ONLY = "25006"  # connected to a standby
 
 
 def storage_is_down(error: BaseException) -> bool:
@@ -357,7 +364,8 @@ def storage_is_down(error: BaseException) -> bool:
     if isinstance(original, psycopg.Error):
         if original.sqlstate is None:  # the client's own: no connection
             return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
-        return original.sqlstate.startswith(_POSTGRES_DOWN_CLASSES)
+        state = original.sqlstate
+        return state == _POSTGRES_READ_ONLY or state.startswith(_POSTGRES_DOWN_CLASSES)
     return isinstance(original, PoolTimeout)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_MS = 1_000
 CONNECT_TIMEOUT_S = 5
 
 sqlite3.register_adapter(date, date.isoformat)
