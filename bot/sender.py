@@ -146,9 +146,10 @@ class Sender:
         if key not in self._chats:
             if len(self._chats) >= self._chats_max:
                 self._forget_idle_chats()
-            limits = self._adapters[platform].limits
-            rate = limits.chat_per_minute / 60 if limits.chat_per_minute else None
-            self._chats[key] = _Chat(Budget(rate, limits.chat_burst))
+            adapter = self._adapters[platform]
+            per_minute = adapter.per_minute(chat_id)
+            rate = per_minute / 60 if per_minute else None
+            self._chats[key] = _Chat(Budget(rate, adapter.limits.chat_burst))
         return self._chats[key]
 
     def _forget_idle_chats(self) -> None:

@@ -63,6 +63,10 @@ class Adapter(ABC):
     name: str
     limits: Limits
 
+    def per_minute(self, chat_id: str) -> float | None:  # noqa: ARG002 - for platforms that differ
+        """Return how many messages a minute a chat may get, after its first burst."""
+        return self.limits.chat_per_minute
+
     async def deliver(self, out: Outgoing) -> None:
         """Hand one row to the platform, made to fit it. Errors: SendError, each kind its own."""
         reply = unpack(out.payload)

@@ -47,6 +47,7 @@ SILENT_S = 90.0
 CONFLICT_WAIT_S = 5.0
 ERROR_WAIT_MAX_S = 30.0
 UPDATES_MAX = 100
+PRIVATE_PER_MINUTE = 60.0
 
 
 class TokenRefusedError(Exception):
@@ -63,7 +64,7 @@ class TelegramAdapter(Adapter):
         buttons=True,
         edits=True,
         chat_burst=5,
-        chat_per_minute=20,
+        chat_per_minute=15,  # with the burst 20, the most in any minute
         overall_per_second=28,  # 30, with room for what else the token is used for
     )
 
@@ -97,6 +98,10 @@ class TelegramAdapter(Adapter):
     @staticmethod
     def _new_poll_request() -> HTTPXRequest:
         return HTTPXRequest(connection_pool_size=1, read_timeout=POLL_READ_S)
+
+    def per_minute(self, chat_id: str) -> float | None:
+        """Return a group's budget, or a private chat's, which is one a second."""
+        return self.limits.chat_per_minute if chat_id.startswith("-") else PRIVATE_PER_MINUTE
 
     async def connect(self) -> None:
         """Ask who we are, until Telegram answers. Errors: TokenRefusedError."""
