@@ -122,7 +122,7 @@ def words(rows: list[Outgoing]) -> list[str]:
 async def until(true: Callable[[], bool], timeout_s: float = 10) -> None:
     """Wait until something is so; fail when it does not come to that."""
     ends = asyncio.get_running_loop().time() + timeout_s
-    while not true():  # noqa: ASYNC110 - what is waited for happens on threads and on wires
+    while not true():
         assert asyncio.get_running_loop().time() < ends, "it did not come to that"
         await asyncio.sleep(0.01)
 
