@@ -1,1 +1,1 @@
-"""bench"""
+"""Benches: `python -m tests.bench [name…] [--json FILE] [--rounds N] [--quick]`."""
