@@ -41,7 +41,7 @@ def test_a_delivery_is_new_once(engine: Engine) -> None:
 
 def test_a_receipt_is_undone_with_its_unit(engine: Engine) -> None:
     with transaction(engine) as tx:
-        with pytest.raises(ZeroDivisionError), tx.savepoint():
+        with pytest.raises(ZeroDivisionError), tx.savepoint():  # noqa: PT012 - the unit is the block
             assert inbox.first_time(tx, 1, "tg1:1", NOW)
             raise ZeroDivisionError
         assert inbox.first_time(tx, 1, "tg1:1", NOW)

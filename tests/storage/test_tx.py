@@ -77,7 +77,7 @@ def test_a_unit_within_a_unit_is_undone_alone(engine: Engine) -> None:
             with pytest.raises(BrokenError), tx.savepoint():
                 _fail(tx, camp, ming)
             _put(tx, "said")
-        with pytest.raises(BrokenError), tx.savepoint():
+        with pytest.raises(BrokenError), tx.savepoint():  # noqa: PT012 - the unit is the block
             with tx.savepoint():
                 give(tx, camp, ming, 100)
                 _put(tx, "unsaid")
@@ -93,7 +93,7 @@ def test_a_unit_that_the_database_refuses_is_undone_alone(engine: Engine) -> Non
     with transaction(engine) as tx:
         camp = programme(tx)
         ming = member(tx, camp)
-        with pytest.raises(DATABASE_ERRORS), tx.savepoint():
+        with pytest.raises(DATABASE_ERRORS), tx.savepoint():  # noqa: PT012 - the unit is the block
             give(tx, camp, ming, 5)
             tx.run(wrong, programme=camp)
         give(tx, camp, ming, 3)
@@ -103,7 +103,7 @@ def test_a_unit_that_the_database_refuses_is_undone_alone(engine: Engine) -> Non
 
 def test_what_was_read_of_an_undone_row_is_forgotten(engine: Engine) -> None:
     with transaction(engine) as tx:
-        with pytest.raises(BrokenError), tx.savepoint():
+        with pytest.raises(BrokenError), tx.savepoint():  # noqa: PT012 - the unit is the block
             programmes.create(tx, 77, "营", DEFAULTS, NOW)
             assert programmes.programme(tx, 77).id == 77
             raise BrokenError
@@ -112,7 +112,7 @@ def test_what_was_read_of_an_undone_row_is_forgotten(engine: Engine) -> None:
 
 
 def test_a_batch_that_breaks_leaves_nothing(engine: Engine) -> None:
-    with pytest.raises(BrokenError), transaction(engine) as tx:
+    with pytest.raises(BrokenError), transaction(engine) as tx:  # noqa: PT012 - the unit is the block
         camp = programme(tx)
         give(tx, camp, member(tx, camp), 5)
         _put(tx, "never")

@@ -1,0 +1,327 @@
+"""Many at once on a real PostgreSQL: several workers, several processes, exact results."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from bot.worker import Asked, Outcome, Unit, Worker
+from handlers.event import Chat, Event, Sender
+from handlers.router import discover
+from storage import audit, checkins, ledger, members, programmes
+from storage.db import Tx, open_engine, reading
+from storage.ledger import PROGRAMME, InsufficientError, Side
+from storage.members import Who
+from storage.programmes import MAIN
+from tests.storage.books import (
+    DAY,
+    DEFAULTS,
+    NOW,
+    buckets,
+    count,
+    give,
+    member,
+    posting,
+    programme,
+    transaction,
+)
+
+pytestmark = pytest.mark.postgres
+WORKERS = 8
+ROOT = Path(__file__).parents[2]
+ROUTER = discover()
+
+
+@pytest.fixture
+def pool(postgres_url: str) -> Iterator[Engine]:
+    engine = open_engine(postgres_url, workers=WORKERS)
+    with suppress(ProgrammingError), engine.begin() as connection:  # not every role may
+        name = engine.url.database
+        connection.execute(text(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'"))
+    engine.dispose()  # connections of before the change
+    yield engine
+    with reading(engine) as tx:
+        faults = audit.faults(tx)
+    engine.dispose()
+    assert faults == []
+
+
+def _worker(engine: Engine) -> Worker:
+    return Worker(engine, clock=lambda: NOW, rng=Random(1), limiter=None, defaults=DEFAULTS)
+
+
+def _at_once(engine: Engine, shares: Sequence[Sequence[Unit]]) -> list[list[Outcome]]:
+    """Run each share on a worker thread of its own, all starting at the same moment."""
+    gate = threading.Barrier(len(shares))
+
+    def run(share: Sequence[Unit]) -> list[Outcome]:
+        worker = _worker(engine)
+        gate.wait()
+        return worker.run(share)
+
+    with ThreadPoolExecutor(len(shares)) as threads:
+        return list(threads.map(run, shares))
+
+
+def _spread(units: Sequence[Unit], workers: int = WORKERS) -> list[Sequence[Unit]]:
+    return [units[number::workers] for number in range(workers)]
+
+
+def _main(engine: Engine, *chats: str) -> None:
+    with transaction(engine) as tx:
+        programme(tx, MAIN)
+        for chat in chats:
+            programmes.open_group(
+                tx, "telegram", chat, "群", by_owner=True, defaults=DEFAULTS, now=NOW
+            )
+
+
+def _asked(chat: str, user: str, key: str, platform: str = "telegram") -> Asked:
+    event = Event(
+        key=key,
+        platform=platform,
+        kind="message",
+        chat=Chat(chat, "group"),
+        sender=Sender(user, f"人{user}"),
+        at=NOW,
+        text="签到",
+        message_id="1",
+    )
+    match = ROUTER.match(event)
+    assert match is not None
+    return Asked(event, match)
+
+
+def _states(outcomes: list[list[Outcome]]) -> Counter[str]:
+    return Counter(outcome.state for share in outcomes for outcome in share)
+
+
+def _award(camp: int, owner: int, amount: int) -> Callable[[Tx], int]:
+    return lambda tx: give(tx, camp, owner, amount).balance
+
+
+@pytest.mark.parametrize("batch", [1, 13], ids=["one by one", "in batches"])
+def test_a_hundred_awards_of_ten_make_a_thousand(pool: Engine, batch: int) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+    units = [_award(camp, ming, 10) for _ in range(100)]
+    if batch == 1:
+        with ThreadPoolExecutor(WORKERS) as threads:
+            outcomes = list(threads.map(lambda unit: _worker(pool).run([unit]), units))
+    else:
+        outcomes = _at_once(pool, _spread(units))
+    balances = sorted(outcome.value for share in outcomes for outcome in share)
+    assert balances == list(range(10, 1_001, 10))  # each saw the one before it
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 1_000}
+        assert buckets(tx, camp) == {"issued": -1_000}
+        lines = ledger.statement(tx, camp, ming, count=200)
+        assert [line.after for line in lines] == list(range(1_000, 0, -10))
+
+
+def test_of_fifty_who_take_a_hundred_from_a_thousand_ten_succeed(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 1_000)
+
+    def pay(tx: Tx) -> None:
+        asked = posting(camp, Side(PROGRAMME, "redeemed"), 100, source=Side(ming, "available"))
+        ledger.post(tx, asked)
+
+    outcomes = _at_once(pool, _spread([pay] * 50))
+    assert _states(outcomes) == {"done": 10, "failed": 40}
+    errors = {type(o.error) for share in outcomes for o in share if o.state == "failed"}
+    assert errors == {InsufficientError}
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {}
+        assert buckets(tx, camp) == {"issued": -1_000, "redeemed": 1_000}
+
+
+def test_members_who_pay_each_other_crosswise_lose_nothing(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp) for _ in range(4)]
+        for person in people:
+            give(tx, camp, person, 100)
+    rng = Random(3)
+
+    def gift() -> Callable[[Tx], object]:
+        giver, taker = rng.sample(people, 2)
+        asked = posting(camp, Side(taker, "available"), 7, source=Side(giver, "available"))
+        return lambda tx: ledger.post(tx, asked)
+
+    outcomes = _at_once(pool, _spread([gift() for _ in range(24)], 4))
+    assert _states(outcomes) == {"done": 24}  # a deadlock is run again, not lost
+    with reading(pool) as tx:
+        assert sum(buckets(tx, camp, person)["available"] for person in people) == 400
+
+
+def test_the_same_key_at_once_pays_once(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+    outcomes = _at_once(
+        pool, [[lambda tx: give(tx, camp, ming, 10, key="once")] for _ in range(WORKERS)]
+    )
+    results = [share[0].value for share in outcomes]
+    assert sorted(result.replayed for result in results) == [False] + [True] * (WORKERS - 1)
+    assert len({(result.id, result.balance) for result in results}) == 1
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 10}
+
+
+def _linked(pool: Engine) -> None:
+    """One member, known on two platforms, with a group of the main programme on each."""
+    _main(pool, "-1")
+    with transaction(pool) as tx:
+        programmes.open_group(tx, "wecom", "-2", "群", by_owner=True, defaults=DEFAULTS, now=NOW)
+        ming = members.enrol(tx, MAIN, Who("telegram", "7", "人7"), NOW)
+        members.link(tx, MAIN, ming.id, Who("wecom", "7", "人7"))
+
+
+def test_ten_checkins_of_one_member_on_two_platforms_pay_once(pool: Engine) -> None:
+    _linked(pool)
+    units = [
+        _asked("-1", "7", f"t{n}") if n % 2 else _asked("-2", "7", f"w{n}", platform="wecom")
+        for n in range(10)
+    ]
+    outcomes = _at_once(pool, [[unit] for unit in units])
+    assert _states(outcomes) == {"done": 1, "refused": 9}
+    with reading(pool) as tx:
+        assert count(tx, "member") == 1
+        assert count(tx, "posting") == 1
+        found = members.find(tx, MAIN, Who("wecom", "7", ""), None)
+    assert found is not None
+    assert (found.available, found.streak, found.checkin_day) == (5, 1, DAY)
+
+
+def test_one_who_has_checked_in_elsewhere_is_told_what_he_has(pool: Engine) -> None:
+    _linked(pool)
+    units = [_asked("-1", "7", "t1"), _asked("-2", "7", "w1", platform="wecom")]
+    outcomes = _at_once(pool, [[unit] for unit in units])
+    said = [row.payload for share in outcomes for outcome in share for row in outcome.say]
+    assert ["现有 5 积分" in payload for payload in said] == [True, True]
+
+
+def test_two_days_that_arrive_at_once_make_a_streak_of_two(pool: Engine) -> None:
+    """Yesterday's message, late on one platform, meets today's on another."""
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        who = Who("telegram", "7", "小明")
+        members.enrol(tx, camp, who, NOW)
+    with pool.connect() as first, pool.connect() as second, first.begin(), second.begin():
+        one, two = Tx(first), Tx(second)
+        found_one = members.find(one, camp, who, None)
+        found_two = members.find(two, camp, who, None)
+        assert found_one is not None
+        assert found_two is not None
+        checkins.add(one, camp, found_one, DAY, NOW)
+        give(one, camp, found_one.id, 5, day=DAY, reason="checkin")
+        ledger.write_totals(one)
+        first.commit()
+        yesterday = DAY - timedelta(days=1)
+        checkins.add(two, camp, found_two, yesterday, NOW)
+        give(two, camp, found_two.id, 5, day=yesterday, reason="checkin")
+        ledger.write_totals(two)
+        second.commit()
+    with reading(pool) as tx:
+        found = members.find(tx, camp, who, None)
+    assert found is not None
+    assert (found.checkin_day, found.streak) == (DAY, 2)
+
+
+def test_the_same_event_at_four_workers_is_paid_and_answered_once(pool: Engine) -> None:
+    _main(pool, "-1")
+    outcomes = _at_once(pool, [[_asked("-1", "7", "tg1:same")] for _ in range(4)])
+    assert _states(outcomes) == {"done": 1, "duplicate": 3}
+    assert sum(len(outcome.say) for share in outcomes for outcome in share) == 1
+    with reading(pool) as tx:
+        assert [count(tx, t) for t in ("posting", "inbox", "outbox", "member")] == [1, 1, 1, 1]
+
+
+def test_the_same_batch_at_four_workers_is_paid_and_answered_once(pool: Engine) -> None:
+    _main(pool, "-1")
+    batch = [_asked("-1", str(user), f"tg1:{user}") for user in range(12)]
+    rng = Random(5)
+    shares = [rng.sample(batch, len(batch)) for _ in range(4)]  # each in another order
+    outcomes = _at_once(pool, shares)
+    assert _states(outcomes) == {"done": 12, "duplicate": 36}
+    with reading(pool) as tx:
+        assert [count(tx, t) for t in ("posting", "outbox", "member")] == [12, 12, 12]
+
+
+def test_two_first_events_of_somebody_new_make_one_member(pool: Engine) -> None:
+    chats = [f"-{number}" for number in range(1, WORKERS + 1)]
+    _main(pool, *chats)
+    outcomes = _at_once(pool, [[_asked(chat, "7", f"k{chat}")] for chat in chats])
+    assert _states(outcomes) == {"done": 1, "refused": WORKERS - 1}
+    with reading(pool) as tx:
+        assert [count(tx, t) for t in ("member", "identity", "posting")] == [1, 1, 1]
+        assert count(tx, "membership") == WORKERS
+        assert count(tx, "account") == 2
+
+
+def test_a_group_that_nobody_knows_is_opened_once(pool: Engine) -> None:
+    _main(pool)
+    outcomes = _at_once(pool, [[_asked("-9", str(user), f"k{user}")] for user in range(WORKERS)])
+    assert _states(outcomes) == {"done": WORKERS}
+    with reading(pool) as tx:
+        assert [count(tx, t) for t in ("chat_group", "member")] == [1, WORKERS]
+        assert count(tx, "programme") == 2  # the main one, and the stranger's
+
+
+PROCESS = """
+import json, sys
+from tests.storage.test_concurrency import _asked, _worker
+from storage.db import open_engine
+worker = _worker(open_engine(sys.argv[1]))
+units = [_asked("-1", str(n % 10), f"tg1:{n}") for n in range(40)]
+print("ready", flush=True)
+sys.stdin.readline()
+states = [o.state for start in range(0, 40, 8) for o in worker.run(units[start:start + 8])]
+print(json.dumps(states), flush=True)
+"""
+
+
+def test_two_processes_with_the_same_events_pay_each_once(pool: Engine, postgres_url: str) -> None:
+    _main(pool, "-1")
+    command = [sys.executable, "-c", PROCESS, postgres_url]
+    processes = [
+        subprocess.Popen(
+            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        states: Counter[str] = Counter()
+        for process in processes:
+            out, _ = process.communicate(timeout=30)
+            states.update(json.loads(out))
+            assert process.returncode == 0
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert states == {"done": 10, "refused": 30, "duplicate": 40}
+    with reading(pool) as tx:
+        assert [count(tx, t) for t in ("posting", "outbox", "inbox", "member")] == [10, 40, 40, 10]
