@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from tests.faults import house
 
 KILLS = 12
-PEOPLE = 2_000
+MORE = 400
+PEOPLE = MORE * (KILLS + 1)
 LOAD_S = 0.12
 Work = Callable[[list[int], float | None], tuple[int, set[int]]]
 
@@ -68,8 +69,8 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
     acknowledged: set[int] = set()
     in_the_middle = 0
     with working(store_url) as work:
-        for _ in range(KILLS):
-            pending = [person for person in range(PEOPLE) if person not in acknowledged]
+        for kill in range(1, KILLS + 1):
+            pending = [person for person in range(MORE * kill) if person not in acknowledged]
             status, now = work(pending, rng.uniform(0, LOAD_S))
             in_the_middle += status == signal.SIGKILL and len(now) < len(pending)
             acknowledged |= now

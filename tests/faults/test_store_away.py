@@ -69,6 +69,7 @@ def test_a_database_locked_for_eight_seconds_only_delays(store: Open, sqlite_url
             with locked(engine, 8):
                 began = time.monotonic()
                 events = [dispatcher.submit(house.checkin(number)) for number in range(30)]
+                await house.until(lambda: not dispatcher.store_up)
                 assert await ready() == 503
                 assert time.monotonic() - began < 7
                 assert not any(done.done() for done in events)
