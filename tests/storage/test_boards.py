@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import date, timedelta
 from typing import NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
@@ -141,9 +140,10 @@ def test_programmes_have_boards_of_their_own(engine: Engine) -> None:
         assert (shown.total, shown.own) == (1, None)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_an_empty_board_is_empty(engine: Engine, window: Window) -> None:
+def test_an_empty_board_is_empty(engine: Engine) -> None:
     with transaction(engine) as tx:
         camp = programme(tx)
         ming = member(tx, camp)
-        assert boards.board(tx, camp, window, DAY, places=10, member_id=ming) == ([], 0, None)
+        for window in WINDOWS:
+            shown = boards.board(tx, camp, window, DAY, places=10, member_id=ming)
+            assert shown == ([], 0, None)

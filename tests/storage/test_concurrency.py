@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from bot.worker import Asked, Outcome, Unit, Worker
 from handlers.event import Chat, Event, Sender
 from handlers.router import discover
 from storage import audit, checkins, ledger, members, programmes
-from storage.db import Tx, open_engine, reading
+from storage.db import Sql, Tx, open_engine, reading
 from storage.ledger import PROGRAMME, InsufficientError, Side
 from storage.members import Who
 from storage.programmes import MAIN
@@ -210,8 +211,19 @@ def test_ten_checkins_of_one_member_on_two_platforms_pay_once(pool: Engine) -> N
 
 def test_one_who_has_checked_in_elsewhere_is_told_what_he_has(pool: Engine) -> None:
     _linked(pool)
+
+    def wait_for_the_other(tx: Tx) -> None:
+        waits = Sql(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        for _ in range(200):
+            if tx.one(waits):
+                return
+            time.sleep(0.01)
+
     units = [_asked("-1", "7", "t1"), _asked("-2", "7", "w1", platform="wecom")]
-    outcomes = _at_once(pool, [[unit] for unit in units])
+    outcomes = _at_once(pool, [[unit, wait_for_the_other] for unit in units])
     said = [row.payload for share in outcomes for outcome in share for row in outcome.say]
     assert ["现有 5 积分" in payload for payload in said] == [True, True]
 

@@ -99,28 +99,30 @@ def test_a_payment_replayed_says_what_was_left(engine: Engine) -> None:
     assert (first.balance, again.balance, again.replayed) == (0, 0, True)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_the_same_key_for_something_else_is_refused(engine: Engine) -> None:
+    others: tuple[dict[str, Any], ...] = (
         {"amount": 6},
         {"bucket": "pending"},
         {"reason": "gift"},
         {"source": Side(PROGRAMME, "compensation")},
-    ],
-    ids=["amount", "bucket", "reason", "source"],
-)
-def test_the_same_key_for_something_else_is_refused(engine: Engine, other: dict[str, Any]) -> None:
+    )
+    for other in others:
+        _conflict(engine, other)
+
+
+def _conflict(engine: Engine, other: dict[str, Any]) -> None:
     with transaction(engine) as tx:
         camp = programme(tx)
         ming = member(tx, camp)
         give(tx, camp, ming, 5, key="once")
+        before = count(tx, "posting")
         asked = {"amount": 5, "bucket": "available"} | other
         target = Side(ming, asked.pop("bucket"))
         with pytest.raises(KeyConflictError, match="once"):
             ledger.post(tx, posting(camp, target, key="once", **asked))
     with undone(engine) as tx:
         assert buckets(tx, camp, ming) == {"available": 5}
-        assert count(tx, "posting") == 1
+        assert count(tx, "posting") == before
 
 
 def test_a_key_belongs_to_its_programme(engine: Engine) -> None:
@@ -184,8 +186,12 @@ def test_a_key_may_have_200_characters_of_any_script(engine: Engine) -> None:
             assert give(tx, camp, ming, 1, key=key).replayed
 
 
-@pytest.mark.parametrize("bucket", ["available", "pending", "held"])
-def test_no_bucket_of_a_member_goes_below_zero(engine: Engine, bucket: str) -> None:
+def test_no_bucket_of_a_member_goes_below_zero(engine: Engine) -> None:
+    for bucket in ("available", "pending", "held"):
+        _never_below_zero(engine, bucket)
+
+
+def _never_below_zero(engine: Engine, bucket: str) -> None:
     with transaction(engine) as tx:
         camp = programme(tx)
         ming, hong = member(tx, camp), member(tx, camp)
@@ -193,7 +199,7 @@ def test_no_bucket_of_a_member_goes_below_zero(engine: Engine, bucket: str) -> N
         take = Side(ming, bucket)
         with pytest.raises(InsufficientError):
             ledger.post(tx, posting(camp, Side(hong, "available"), 11, source=take))
-        assert count(tx, "posting") == 1
+        assert buckets(tx, camp, ming) == {bucket: 10}
         assert ledger.post(tx, posting(camp, Side(hong, "held"), 10, source=take)).balance == 10
         with pytest.raises(InsufficientError):
             ledger.post(tx, posting(camp, Side(hong, "available"), 1, source=take))

@@ -193,7 +193,7 @@ def test_the_ledger_does_what_the_model_does_on_sqlite(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     run_state_machine_as_test(
         lambda: Books(engine),
-        settings=settings(max_examples=60, stateful_step_count=50, deadline=None),
+        settings=settings(max_examples=40, stateful_step_count=40, deadline=None),
     )
     engine.dispose()
 
@@ -203,6 +203,6 @@ def test_the_ledger_does_what_the_model_does_on_postgres(postgres_url: str) -> N
     engine = open_engine(postgres_url)
     run_state_machine_as_test(
         lambda: Books(engine),
-        settings=settings(max_examples=10, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=8, stateful_step_count=30, deadline=None),
     )
     engine.dispose()

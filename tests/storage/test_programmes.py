@@ -95,11 +95,11 @@ def test_a_group_with_points_keeps_its_programme(engine: Engine) -> None:
         assert found.programme_id == theirs.programme_id
 
 
-@pytest.mark.parametrize("length", [1, 128, 200, 201, 255, 4_000])
-def test_a_group_may_have_a_title_of_any_length(engine: Engine, length: int) -> None:
+def test_a_group_may_have_a_title_of_any_length(engine: Engine) -> None:
     with transaction(engine) as tx:
-        made = _open(tx, "-1", title="群" * length)
-        assert made.title == "群" * min(length, TITLE_MAX)
+        for length in (1, 128, 200, 201, 255, 4_000):
+            made = _open(tx, f"-{length}", title="群" * length)
+            assert made.title == "群" * min(length, TITLE_MAX)
 
 
 @pytest.mark.parametrize("title", ["a\x00b", "a\ud83db"], ids=["NUL", "half an emoji"])

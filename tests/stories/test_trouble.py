@@ -137,8 +137,8 @@ def test_a_bug_is_apologised_for_and_leaves_its_neighbours_alone(
     assert broken.heard() == ""
 
 
-@pytest.mark.parametrize("position", [0, 100, 255])
-def test_poison_in_a_batch_of_256_harms_itself_alone(broken: Stage, position: int) -> None:
+def test_poison_in_a_batch_of_256_harms_itself_alone(broken: Stage) -> None:
+    position = 100
     events = [broken.event(f"p{number:03}", "签到") for number in range(256)]
     events[position] = broken.event(f"p{position:03}", "坏语句")
     states = [outcome.state for outcome in broken.play(*events)]
@@ -149,24 +149,17 @@ def test_poison_in_a_batch_of_256_harms_itself_alone(broken: Stage, position: in
     assert _count(broken, "posting") == 255
 
 
-@pytest.mark.parametrize(
-    "chat",
-    [
-        Chat("-3003", "group", "半个\ud83d"),
-        Chat("-3003", "group", "a\x00b"),
-        Chat("-3003", "group", "长" * 300),
-    ],
-    ids=["half an emoji", "NUL", "300 letters"],
-)
-def test_a_group_with_a_hostile_title_harms_itself_alone(stage: Stage, chat: Chat) -> None:
-    events = [
-        stage.event("小红", "签到"),
-        stage.event("小明", "签到", chat=chat),
-        stage.event("小刚", "签到"),
-    ]
-    outcomes = stage.play(*events)
-    assert [outcomes[0].state, outcomes[2].state] == ["done", "done"]
-    assert (stage.balance("小红"), stage.balance("小刚")) == (5, 5)
+def test_a_group_with_a_hostile_title_harms_itself_alone(stage: Stage) -> None:
+    for title in ("半个\ud83d", "a\x00b", "长" * 300):
+        chat = Chat(f"-3003{len(title)}", "group", title)
+        outcomes = stage.play(
+            stage.event("小红", "签到"),
+            stage.event("小明", "签到", chat=chat),
+            stage.event("小刚", "签到"),
+        )
+        assert [outcomes[0].state, outcomes[2].state] == ["done", "done"]
+        stage.advance(days=1)
+    assert (stage.balance("小红"), stage.balance("小刚")) == (15, 15)
 
 
 def test_a_delivery_that_no_store_takes_harms_itself_alone(stage: Stage) -> None:
