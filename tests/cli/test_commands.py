@@ -17,6 +17,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from bot.__main__ import main
 from bot.worker import Asked
 from storage.db import open_engine, reading
 from storage.schema import HEAD, current
@@ -76,6 +77,28 @@ def call(start: Bot) -> Callable[..., Done]:
     return called
 
 
+@pytest.fixture
+def ask(
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Callable[..., Done]:
+    """The same in this process, for commands that only look."""
+
+    def asked(*arguments: str, **settings: str) -> Done:
+        for name in [name for name in os.environ if name.startswith("QUNYING_")]:
+            monkeypatch.delenv(name)
+        for name, value in (environment | {f"QUNYING_{k}": v for k, v in settings.items()}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        code = main(list(arguments))
+        answer, complaints = capsys.readouterr()
+        return code, answer, complaints
+
+    return asked
+
+
 def ready(process: subprocess.Popen[str]) -> list[dict[str, object]]:
     """Wait until a `run` says that it is ready; return its log lines so far."""
     assert process.stderr is not None
@@ -121,8 +144,8 @@ def test_an_unknown_command_is_refused(call: Callable[..., Done]) -> None:
     assert "dance" in complaints
 
 
-def test_commands_lists_what_can_be_said_in_chat(call: Callable[..., Done]) -> None:
-    code, answer, complaints = call("commands")
+def test_commands_lists_what_can_be_said_in_chat(ask: Callable[..., Done]) -> None:
+    code, answer, complaints = ask("commands")
     assert (code, complaints) == (0, "")
     assert re.search(r"^/checkin\s+签到 打卡\s+\S", answer, re.MULTILINE)
     assert len(answer.splitlines()) == len(house.ROUTER.commands)
@@ -161,40 +184,40 @@ def test_a_schema_of_a_newer_version_is_left_alone(
     assert clear(complaints)
 
 
-def test_check_says_that_all_is_well(call: Callable[..., Done], sqlite_url: str) -> None:
-    code, answer, complaints = call("check", DATABASE_URL=sqlite_url)
+def test_check_says_that_all_is_well(ask: Callable[..., Done], sqlite_url: str) -> None:
+    code, answer, complaints = ask("check", DATABASE_URL=sqlite_url)
     assert (code, complaints) == (0, "")
     for part in ("settings", "rules", "texts", "commands", "database", "redis", "telegram"):
         assert re.search(rf"^{part}\s+ok$", answer, re.MULTILINE)
 
 
 def test_check_before_the_first_start_makes_nothing(
-    call: Callable[..., Done], tmp_path: Path
+    ask: Callable[..., Done], tmp_path: Path
 ) -> None:
-    code, answer, _ = call("check", DATABASE_URL=f"sqlite:///{tmp_path / 'none' / 'q.db'}")
+    code, answer, _ = ask("check", DATABASE_URL=f"sqlite:///{tmp_path / 'none' / 'q.db'}")
     assert code == 0
     assert re.search(r"^database\s+ok$", answer, re.MULTILINE)
     assert not (tmp_path / "none").exists()
 
 
-def test_check_offline_asks_nobody(call: Callable[..., Done]) -> None:
-    code, answer, _ = call(
+def test_check_offline_asks_nobody(ask: Callable[..., Done]) -> None:
+    code, answer, _ = ask(
         "check", "--offline", DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none"
     )
     assert code == 0
     assert "database" not in answer
 
 
-def test_check_finds_wrong_settings(call: Callable[..., Done]) -> None:
-    code, answer, _ = call("check", LOCALE="fr")
+def test_check_finds_wrong_settings(ask: Callable[..., Done]) -> None:
+    code, answer, _ = ask("check", LOCALE="fr")
     assert code == 1
     assert re.search(r"^settings\s+wrong$", answer, re.MULTILINE)
     assert "QUNYING_LOCALE" in answer
 
 
-def test_check_finds_that_the_database_is_away(call: Callable[..., Done]) -> None:
+def test_check_finds_that_the_database_is_away(ask: Callable[..., Done]) -> None:
     url = "postgresql+psycopg://bot:s3cret-Word@127.0.0.1:1/none"
-    code, answer, complaints = call("check", DATABASE_URL=url)
+    code, answer, complaints = ask("check", DATABASE_URL=url)
     assert code == 1
     assert re.search(r"^database\s+wrong$", answer, re.MULTILINE)
     assert "QUNYING_DATABASE_URL" in answer
@@ -202,14 +225,14 @@ def test_check_finds_that_the_database_is_away(call: Callable[..., Done]) -> Non
     assert "Traceback" not in complaints
 
 
-def test_check_finds_books_that_do_not_balance(call: Callable[..., Done], sqlite_url: str) -> None:
+def test_check_finds_books_that_do_not_balance(ask: Callable[..., Done], sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     house.open_groups(engine)
     house.worker(engine).run([house_asked(1)])
     with engine.begin() as connection:
         connection.execute(text("UPDATE account SET available = 99 WHERE owner_id <> 0"))
     engine.dispose()
-    code, answer, _ = call("check", DATABASE_URL=sqlite_url)
+    code, answer, _ = ask("check", DATABASE_URL=sqlite_url)
     assert code == 1
     assert "not so: every bucket equals its postings" in answer
 

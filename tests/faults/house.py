@@ -139,6 +139,9 @@ class Wire:
         self.cut_commits = 0
         """How many commits still to let through, whose lines break before the answer is back."""
         self.commits_cut = 0
+        self.flowing = threading.Event()
+        """Cleared, the line stands and carries nothing: a server that is silent."""
+        self.flowing.set()
         self.mend()
 
     def mend(self) -> None:
@@ -153,6 +156,7 @@ class Wire:
 
     def cut(self) -> None:
         """Refuse new connections and break those that are."""
+        self.flowing.set()
         if self._listener is not None:
             _close(self._listener)
             self._listener = None
@@ -169,7 +173,7 @@ class Wire:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                line = _Line(client, self._connect())
+                line = _Line(client, self._connect(), self.flowing)
                 with self._lock:
                     self._lines.append(line)
                 threading.Thread(target=self._ask, args=(line,), daemon=True).start()
@@ -194,6 +198,7 @@ class Wire:
             while data := line.client.recv(65536):
                 if b"COMMIT" in data:
                     line.mute = self._take_cut()
+                self.flowing.wait()
                 line.server.sendall(data)
         line.close()
 
@@ -207,14 +212,18 @@ class Wire:
 
 
 class _Line:
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(
+        self, client: socket.socket, server: socket.socket, flowing: threading.Event
+    ) -> None:
         self.client = client
+        self._flowing = flowing
         self.server = server
         self.mute = False
 
     def answer(self) -> None:
         with suppress(OSError):
             while (data := self.server.recv(65536)) and not self.mute:
+                self._flowing.wait()
                 self.client.sendall(data)
         self.close()
 

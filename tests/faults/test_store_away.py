@@ -297,6 +297,28 @@ def test_a_commit_nobody_heard_of_is_paid_once_and_its_answers_are_said(
 
 
 @pytest.mark.postgres
+def test_readiness_answers_though_postgres_is_silent(
+    store: Open, line: house.Wire, postgres_url: str
+) -> None:
+    """A server that vanished without a word: whoever asks must not wait for it as long."""
+    engine = store(line.url)
+    house.open_groups(store(postgres_url))
+
+    async def play() -> None:
+        async with house.dispatching(engine) as dispatcher, asking(dispatcher, engine) as ready:
+            assert await asyncio.gather(*(ready() for _ in range(4))) == [200] * 4
+            line.flowing.clear()
+            try:
+                event = dispatcher.submit(house.checkin(1))
+                assert await ready(8) == 503
+            finally:
+                line.flowing.set()
+            assert (await asyncio.wait_for(event, 10)).state == "done"
+
+    asyncio.run(play())
+
+
+@pytest.mark.postgres
 def test_lines_that_break_all_the_time_lose_and_double_nothing(
     store: Open, line: house.Wire, postgres_url: str
 ) -> None:
