@@ -132,7 +132,7 @@ def test_a_short_outage_of_telegrams_front_loses_no_answer(tg):
     group = tg.group("群")
     tg.fail_next("sendMessage", 502, n=3)
     tg.say(group, tg.user("小明"), "签到")
-    heard(tg, group, "小明 签到成功")
+    heard(tg, group, "小明 签到成功", 8)
 
 
 # -- too much ----------------------
@@ -163,12 +163,12 @@ def test_429_for_a_poll_is_waited_out(tg):
 @running
 def test_a_burst_over_the_groups_budget_becomes_few_messages(tg, bot):
     group = tg.group("大群")
-    people = [tg.user(f"成员{n:03}") for n in range(90)]
+    people = [tg.user(f"成员{n:03}") for n in range(60)]
     for person in people:
         tg.say(group, person, "签到")
-    tg.wait_until(lambda: sum(sent.text.count("签到成功") for sent in said(tg, group)) >= 90, 45)
+    tg.wait_until(lambda: sum(sent.text.count("签到成功") for sent in said(tg, group)) >= 60, 45)
     assert all(len([s for s in said(tg, group) if p["first_name"] in s.text]) == 1 for p in people)
-    assert len(said(tg, group)) <= 12
+    assert len(said(tg, group)) <= 9
     assert [call.status for call in calls(tg, "sendMessage", group) if call.status != 200] == []
     assert bot.faults() == []
 
@@ -251,19 +251,6 @@ def test_a_tap_answered_after_150_seconds_troubles_nobody(tg, bot):
     assert "too old" not in bot.log
 
 
-@running
-def test_words_with_half_a_character_stop_nobody(tg):
-    """Valid JSON can hold one half of a surrogate pair, which no database takes."""
-    group, half = tg.group("群"), "\ud83d"
-    who = {"id": 71, "is_bot": False, "first_name": f"半{half}"}
-    for number, (title, text) in enumerate([("群", f"签到{half}"), (f"群{half}", "签到")]):
-        chat = {"id": -100777 - number, "type": "supergroup", "title": title}
-        body = {"message_id": 5, "date": int(time.time()), "chat": chat, "from": who, "text": text}
-        tg.push({"message": body})
-    tg.say(group, tg.user("小明"), "签到")
-    heard(tg, group, "小明 签到成功")
-
-
 # -- two pollers, a webhook in the way ----------------------
 
 
@@ -333,6 +320,7 @@ def test_a_token_that_telegram_does_not_know_ends_it_with_a_clear_word(install):
         tg.say(group, tg.user("小明"), "签到")
         tg.wait_until(lambda: calls(tg, "sendMessage"), HEARD_S)
         assert bot.terminate() == 0
+        assert said(tg, group) == []
         wrong = TOKEN[:-3] + "xyz"
         bot.start(QUNYING_TELEGRAM_TOKEN=wrong)
         assert bot.ends(START_S) == 1
@@ -340,8 +328,8 @@ def test_a_token_that_telegram_does_not_know_ends_it_with_a_clear_word(install):
         assert "Traceback" not in bot.log
         assert wrong not in bot.all_logs
         # A wrong setting must not cost an answer that waits.
-        bot.start()
-        heard(tg, group, "小明 签到成功", START_S)
+        bot.start().is_ready()
+        heard(tg, group, "小明 签到成功", 5)
         assert bot.terminate() == 0
 
 
@@ -353,16 +341,17 @@ def test_a_start_outlives_failures_of_its_first_calls(install, method):
         tg.fail_next(method, 502, n=2)
         tg.say(group, tg.user("小明"), "签到")
         bot.start()
-        heard(tg, group, "小明 签到成功", START_S)
+        tg.wait_until(lambda: said(tg, group) or bot.process.poll() is not None, START_S)
+        assert bot.process.poll() is None, bot.log[-300:]
+        assert "小明 签到成功" in said(tg, group)[0].text
         assert bot.terminate() == 0
         assert "Traceback" not in bot.log
 
 
 def test_telegram_away_at_the_start_and_in_the_middle(install):
     port = free_port()
-    absent = FakeTelegram(port=port)
-    bot = install(absent := FakeTelegram(port=port, privacy=False))
-    absent.port = port
+    absent = FakeTelegram(port=port, privacy=False)
+    bot = install(absent)
     bot.start()
     bot.says("cannot be reached")
     with absent as tg:

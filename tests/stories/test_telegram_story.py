@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.stories.process import START_S, BotProcess
+from tests.stories.process import START_S, BotProcess, forget_cut_requests
 
 HEARD_S = 15.0
 running = pytest.mark.usefixtures("bot")
@@ -488,6 +488,7 @@ def live_through_kills(tg, bot, *, people, moments):
     everybody_answered(tg, members, 60)
     assert bot.terminate() == 0
     paid_once(bot, members)
+    forget_cut_requests(tg)
 
 
 def confirmed_or_said(tg):
