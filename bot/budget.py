@@ -35,18 +35,40 @@ class Budget:
         self._fill()
         return self._tokens >= self._burst and not self._waiters
 
+    @property
+    def full_in_s(self) -> float:
+        """In how many seconds it will be full, if nobody takes anything."""
+        if self._rate is None:
+            return 0.0
+        self._fill()
+        return (self._burst - self._tokens) / self._rate
+
     async def take(self, priority: int) -> None:
         """Wait for a token; lower numbers go first."""
+        await self.ask(priority)
+
+    def ask(self, priority: int) -> asyncio.Future[None]:
+        """Return a place in the queue for a token, done when it is one's turn."""
+        turn = asyncio.get_running_loop().create_future()
         if self._rate is None:
-            return
+            turn.set_result(None)
+            return turn
         self._fill()
         if self._tokens >= 1 and not self._waiters:
             self._tokens -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
+            turn.set_result(None)
+        else:
+            self.hurry(turn, priority)
+            self._plan()
+        return turn
+
+    def hurry(self, turn: asyncio.Future[None], priority: int) -> None:
+        """Move a place in the queue forward."""
         heapq.heappush(self._waiters, (priority, next(self._order), turn))
-        self._plan()
-        await turn
+
+    def give_back(self) -> None:
+        """Return a token that was not needed."""
+        self._tokens = min(self._burst, self._tokens + 1)
 
     def _fill(self) -> None:
         assert self._rate is not None
@@ -65,7 +87,7 @@ class Budget:
         self._fill()
         while self._waiters and self._tokens >= 1:
             _, _, turn = heapq.heappop(self._waiters)
-            if not turn.done():  # its waiter may have been cancelled
+            if not turn.done():  # it was hurried, or its waiter has gone
                 self._tokens -= 1
                 turn.set_result(None)
         self._plan()

@@ -5,11 +5,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-
-import msgspec
 
 from bot import metrics
 from bot.adapters.base import (
@@ -23,54 +20,22 @@ from bot.adapters.base import (
 )
 from bot.budget import Budget
 from bot.clock import Clock
+from bot.line import TAP, Item, Key, Line, together
 from bot.worker import Job
-from content.message import pack, unpack
+from content.message import Reply, pack
 from storage import outbox, programmes
 from storage.db import Tx, to_ms
 from storage.outbox import Outgoing
 
 _log = logging.getLogger(__name__)
 
-TAP, ANSWER, POST, LIVE_EDIT = range(4)
 MAYBE_SENT_TRIES = 2
-WAIT_MAX_S = 60.0
-MERGED_MAX = 20
-CHATS_KEPT = 1000
-Key = tuple[int, int]
+MAYBE_SENT_WAIT_S = 1.0
+NOT_SENT_WAIT_MAX_S = 60.0
+OVERALL_BURST = 5
 
-
-@dataclass(slots=True)
-class _Item:
-    out: Outgoing
-    priority: int
-    once: bool
-    tries: int = 0
-
-    @property
-    def key(self) -> Key:
-        return self.out.programme_id, self.out.id
-
-
-@dataclass(slots=True)
-class _Chat:
-    """What waits for one chat, most important first, then in order."""
-
-    budget: Budget
-    items: list[_Item] = field(default_factory=list)
-    not_before: float = 0.0
-    failures: int = 0
-    task: asyncio.Task[None] | None = None
-
-    def add(self, item: _Item) -> _Item | None:
-        """Queue an item; return the waiting edit of the same message that it replaces, if any."""
-        if item.out.kind == "edit":
-            for index, other in enumerate(self.items):
-                if other.out.kind == "edit" and other.out.target == item.out.target:
-                    self.items[index] = item
-                    return other
-        self.items.append(item)
-        self.items.sort(key=lambda waiting: (waiting.priority, waiting.out.id))
-        return None
+Again = tuple[float, list[Item]]
+"""What is to be tried again, after how many seconds."""
 
 
 class Sender:
@@ -89,10 +54,9 @@ class Sender:
         self._adapters = {adapter.name: adapter for adapter in adapters}
         self._run = run
         self._clock = clock
-        self._chats: dict[tuple[str, str], _Chat] = {}
-        self._chats_max = CHATS_KEPT
+        self._lines: dict[tuple[str, str], Line] = {}
         self._overall = {
-            name: Budget(adapter.limits.overall_per_second, adapter.limits.overall_per_second or 1)
+            name: Budget(_overall_rate(adapter), OVERALL_BURST)
             for name, adapter in self._adapters.items()
         }
         self._known: set[Key] = set()
@@ -106,6 +70,11 @@ class Sender:
     def waiting(self) -> int:
         """How many rows have not been dealt with."""
         return len(self._known)
+
+    @property
+    def lines(self) -> int:
+        """How many chats are kept in mind."""
+        return len(self._lines)
 
     async def start(self) -> None:
         """Take up what an earlier run left."""
@@ -125,149 +94,156 @@ class Sender:
             if key in self._known or out.platform not in self._adapters or self._stopped:
                 continue
             self._known.add(key)
-            self._queue(_Item(out, _priority(out), unpack(out.payload).once))
+            self._queue(Item.of(out))
         metrics.OUTBOX.set(self.waiting)
 
-    def _queue(self, item: _Item) -> None:
-        if item.out.kind == "tap":  # no message, no budget of the chat: at once
-            task = asyncio.create_task(self._tap(item))
-            self._taps.add(task)
-            task.add_done_callback(self._taps.discard)
-            return
-        chat = self._chat(item.out.platform, item.out.chat_id)
-        replaced = chat.add(item)
+    def _queue(self, item: Item) -> None:
+        if item.out.kind == "tap":
+            if units(item.reply.text) <= self._adapters[item.out.platform].limits.toast_max:
+                self._hurry(self._tap(item))
+                return
+            self._hurry(self._rest(item.out))  # too long to be shown so: said in the chat
+            item.out = item.out._replace(kind="say", target=None)
+        line = self._line(item.out.platform, item.out.chat_id)
+        replaced = line.add(item)
         if replaced is not None:
-            self._done(replaced, "superseded")
-        if chat.task is None:
-            chat.task = asyncio.create_task(self._drain(chat))
+            self._done([replaced], "superseded")
+        if line.turn is not None and item.priority < line.turn_priority:
+            line.turn_priority = item.priority
+            self._overall[line.platform].hurry(line.turn, item.priority)
+        if line.task is None:
+            line.task = asyncio.create_task(self._drain(line))
 
-    def _chat(self, platform: str, chat_id: str) -> _Chat:
+    def _line(self, platform: str, chat_id: str) -> Line:
         key = (platform, chat_id)
-        if key not in self._chats:
-            if len(self._chats) >= self._chats_max:
-                self._forget_idle_chats()
+        if key not in self._lines:
             adapter = self._adapters[platform]
             per_minute = adapter.per_minute(chat_id)
-            rate = per_minute / 60 if per_minute else None
-            self._chats[key] = _Chat(Budget(rate, adapter.limits.chat_burst))
-        return self._chats[key]
+            budget = Budget(per_minute / 60 if per_minute else None, adapter.limits.chat_burst)
+            self._lines[key] = Line(platform, chat_id, budget)
+        return self._lines[key]
 
-    def _forget_idle_chats(self) -> None:
-        now = time.monotonic()
-        self._chats = {
-            key: chat
-            for key, chat in self._chats.items()
-            if chat.task or chat.items or chat.not_before > now or not chat.budget.full
-        }
-        self._chats_max = max(CHATS_KEPT, 2 * len(self._chats))
+    def _forget(self, line: Line) -> None:
+        if line.idle:
+            self._lines.pop((line.platform, line.chat_id), None)
+        elif line.task is None:  # ask again when its budget has come back
+            wait_s = max(line.budget.full_in_s, line.not_before - time.monotonic(), 0.01)
+            asyncio.get_running_loop().call_later(wait_s, self._forget, line)
 
-    async def _tap(self, item: _Item) -> None:
+    def _hurry(self, work: Any) -> None:
+        """Do what costs no message of the chat's: at once, beside everything else."""
+        task = asyncio.create_task(work)
+        self._taps.add(task)
+        task.add_done_callback(self._taps.discard)
+
+    async def _rest(self, out: Outgoing) -> None:
+        """Let a pressed button come to rest, without a word."""
+        with suppress(SendError):
+            await self._adapters[out.platform].deliver(out._replace(payload=pack(Reply(""))))
+
+    async def _tap(self, item: Item) -> None:
+        wait_s = 0.0
         while not self._expired(item):
-            await self._overall[item.out.platform].take(TAP)
-            wait_s = await self._send(item)
-            if wait_s is None:
-                return
             await asyncio.sleep(wait_s)
+            await self._overall[item.out.platform].take(TAP)
+            again = await self._send([item], failures=item.tries)
+            if again is None:
+                return
+            wait_s = again[0]
 
-    async def _drain(self, chat: _Chat) -> None:
+    async def _drain(self, line: Line) -> None:
         try:
-            while chat.items and not self._stopped:
-                await self._turn(chat)
-                if chat.items:
-                    await self._next(chat)
+            while line.items and not self._stopped:
+                await self._turn(line)
+                if not line.items:
+                    continue
+                items = line.take(self._adapters[line.platform].limits.text_max)
+                again = await self._send(items, failures=line.failures)
+                if again is None:
+                    line.failures = 0
+                else:
+                    line.failures += 1
+                    line.put_back(again[1], again[0])
         finally:
-            chat.task = None
+            line.task = None
+            self._forget(line)
 
-    async def _next(self, chat: _Chat) -> None:
-        item = chat.items.pop(0)
-        if self._expired(item):
+    async def _turn(self, line: Line) -> None:
+        """Wait until the chat may be written to; what is too late by then costs nothing."""
+        await asyncio.sleep(max(0.0, line.not_before - time.monotonic()))
+        line.items = [item for item in line.items if not self._expired(item)]
+        if not line.items:
             return
-        merged = self._merge(chat, item)
-        wait_s = await self._send(item, merged)
-        chat.failures = 0 if wait_s is None else chat.failures + 1
-        if wait_s is not None:
-            chat.not_before = time.monotonic() + wait_s
-            chat.items[:0] = [item, *merged]
-
-    async def _turn(self, chat: _Chat) -> None:
-        """Wait until the chat may be written to; what comes meanwhile may go first."""
-        await asyncio.sleep(max(0.0, chat.not_before - time.monotonic()))
-        first = chat.items[0]
-        await chat.budget.take(first.priority)
-        if chat.items:
-            await self._overall[first.out.platform].take(chat.items[0].priority)
-
-    def _merge(self, chat: _Chat, item: _Item) -> list[_Item]:
-        """Take what may go in the same message, when the chat's budget is spent."""
-        merged: list[_Item] = []
-        if not chat.budget.spent or not _mergeable(item):
-            return merged
-        most = self._adapters[item.out.platform].limits.text_max
-        size = units(unpack(item.out.payload).text)
-        while chat.items and len(merged) < MERGED_MAX - 1:
-            other = chat.items[0]
-            size += units(unpack(other.out.payload).text) + 2
-            if not _mergeable(other) or other.out.thread != item.out.thread or size > most:
-                break
-            chat.items.pop(0)
-            if not self._expired(other):
-                merged.append(other)
-        return merged
-
-    async def _send(self, item: _Item, merged: list[_Item] | None = None) -> float | None:
-        """Send; return None when it is over and done with, else how many seconds to wait."""
-        adapter = self._adapters[item.out.platform]
-        items = [item, *(merged or [])]
-        if item.once and item.tries == 0:
-            await self._run(lambda tx: outbox.mark(tx, [item.key], "sending"))
-        item.tries += 1
+        overall = self._overall[line.platform]
+        await line.budget.take(0)
+        line.turn_priority = line.items[0].priority
+        line.turn = overall.ask(line.turn_priority)
         try:
-            await adapter.deliver(_together(items))
+            await line.turn
+        finally:
+            line.turn = None
+        line.items = [item for item in line.items if not self._expired(item)]
+        if not line.items:
+            line.budget.give_back()
+            overall.give_back()
+
+    async def _send(self, items: list[Item], *, failures: int) -> Again | None:
+        """Send items as one message; return what is to be tried again."""
+        first = items[0]
+        adapter = self._adapters[first.out.platform]
+        if first.reply.once and not first.marked:
+            await self._run(partial(outbox.mark, rows=[first.key], state="sending"))
+            first.marked = True
+        for item in items:
+            item.tries += 1
+        first.parts = first.parts or adapter.fit(together(items))
+        try:
+            await adapter.deliver(first.parts[0])
         except SendError as error:
-            wait_s, state = await self._judge(items, error)
-            if wait_s is not None or not state:
-                return wait_s
-        except Exception:  # noqa: BLE001 - the last stand of three: a bug here must not stop the rest
-            _log.exception("message %d could not be sent", item.out.id)
-            state = "failed"
-        else:
-            state = "said"
-            age_s = (to_ms(self._clock()) - item.out.created_ms) / 1000
-            metrics.SEND_SECONDS.observe(max(0.0, age_s))
-        for each in items:
-            self._done(each, state)
+            return await self._judge(items, error, failures)
+        except Exception:  # noqa: BLE001 - one of three last stands: a bug must not stop the rest
+            _log.exception("message %d could not be sent", first.out.id)
+            self._done(items, "failed")
+            return None
+        del first.parts[0]
+        if first.parts:
+            first.tries = 0
+            return 0.0, items
+        age_s = (to_ms(self._clock()) - first.out.created_ms) / 1000
+        metrics.SEND_SECONDS.observe(max(0.0, age_s))
+        self._done(items, "said")
         return None
 
-    async def _judge(self, items: list[_Item], error: SendError) -> tuple[float | None, str]:
-        """Return after how many seconds to try again, or else the state that it ends in.
-
-        Neither (None and an empty state): the items have been queued elsewhere.
-        """
-        item = items[0]
-        if isinstance(error, RetryAfterError):
-            item.tries -= 1
-            self._count(item, "retry_after")
-            return error.seconds, ""
-        if isinstance(error, NotSentError):
-            item.tries -= 1
-            self._count(item, "not_sent")
-            _log.warning("%s cannot be reached: %s", item.out.platform, error)
-            return min(WAIT_MAX_S, 2.0 ** min(self._failures(item), 6)), ""
+    async def _judge(self, items: list[Item], error: SendError, failures: int) -> Again | None:
+        """Return what is to be tried again after an error; the rest is dealt with."""
+        first = items[0]
+        if len(items) > 1:
+            first.parts = []
         if isinstance(error, MovedError):
             await self._follow(items, error.chat_id)
-            return None, ""
-        _log.warning("message %d to %s: %s", item.out.id, item.out.platform, error)
-        if isinstance(error, MaybeSentError):
-            self._count(item, "maybe_sent")
-            again = not item.once and item.tries < MAYBE_SENT_TRIES
-            return (1.0, "") if again else (None, "unknown")
-        return None, "failed"
+            return None
+        if isinstance(error, RetryAfterError | NotSentError):
+            for item in items:
+                item.tries -= 1
+            if first.reply.once:  # nobody has read it: a restart may say it
+                await self._run(partial(outbox.mark, rows=[first.key], state="waiting"))
+                first.marked = False
+            told = isinstance(error, RetryAfterError)
+            self._count(first, "retry_after" if told else "not_sent")
+            _log.warning("message %d to %s: %s", first.out.id, first.out.platform, error)
+            grown = min(NOT_SENT_WAIT_MAX_S, 2.0 ** min(failures, 6))
+            return error.seconds if isinstance(error, RetryAfterError) else grown, items
+        _log.warning("message %d to %s: %s", first.out.id, first.out.platform, error)
+        if not isinstance(error, MaybeSentError):
+            self._done(items, "failed")
+            return None
+        self._count(first, "maybe_sent")
+        again = [i for i in items if not i.reply.once and i.tries < MAYBE_SENT_TRIES]
+        self._done([item for item in items if item not in again], "unknown")
+        return (MAYBE_SENT_WAIT_S, again) if again else None
 
-    def _failures(self, item: _Item) -> int:
-        chat = self._chats.get((item.out.platform, item.out.chat_id))
-        return chat.failures if chat else 0
-
-    async def _follow(self, items: list[_Item], new: str) -> None:
+    async def _follow(self, items: list[Item], new: str) -> None:
+        """Send to the chat that a chat has become, what waits for it included."""
         platform, old = items[0].out.platform, items[0].out.chat_id
 
         def follow(tx: Tx) -> None:
@@ -275,27 +251,27 @@ class Sender:
             outbox.follow_chat(tx, platform, old, new)
 
         await self._run(follow)
-        waiting = self._chat(platform, old).items
-        moved = [*items, *waiting]
-        waiting.clear()
+        line = self._line(platform, old)
+        moved, line.items = [*items, *line.items], []
         for item in moved:
-            item.out = item.out._replace(chat_id=new)
+            item.out, item.parts = item.out._replace(chat_id=new), []
             self._queue(item)
 
-    def _expired(self, item: _Item) -> bool:
+    def _expired(self, item: Item) -> bool:
         late = to_ms(self._clock()) > item.out.expires_ms
         if late:
-            self._done(item, "expired")
+            self._done([item], "expired")
         return late
 
-    def _count(self, item: _Item, state: str) -> None:
+    def _count(self, item: Item, state: str) -> None:
         metrics.SENDS.labels(item.out.platform, state).inc()
 
-    def _done(self, item: _Item, state: str) -> None:
-        self._count(item, state)
+    def _done(self, items: list[Item], state: str) -> None:
         kept = state in {"unknown", "failed"}
-        self._marks.setdefault(state if kept else "said", []).append(item.key)
-        if self._marking is None:
+        for item in items:
+            self._count(item, state)
+            self._marks.setdefault(state if kept else "said", []).append(item.key)
+        if self._marks and self._marking is None:
             self._marking = asyncio.create_task(self._mark())
 
     async def _mark(self) -> None:
@@ -304,16 +280,13 @@ class Sender:
             while self._marks:
                 marks, self._marks = self._marks, {}
                 await self._run(partial(_write_marks, marks=marks))
-                self._forget(key for keys in marks.values() for key in keys)
+                for keys in marks.values():
+                    self._known.difference_update(keys)
+                metrics.OUTBOX.set(self.waiting)
         finally:
             self._marking = None
-
-    def _forget(self, keys: Iterable[Key]) -> None:
-        """Let go of rows, now that the outbox itself says what became of them."""
-        self._known.difference_update(keys)
-        metrics.OUTBOX.set(self.waiting)
-        if self._idle and not self._known:
-            self._idle.set()
+            if self._idle and not self._known:
+                self._idle.set()
 
     async def stop(self, grace_s: float) -> int:
         """Send what can be sent in that time; return how many rows stay for the next start."""
@@ -322,35 +295,18 @@ class Sender:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_s)
         self._stopped = True
-        tasks = [chat.task for chat in self._chats.values() if chat.task] + list(self._taps)
+        tasks = [line.task for line in self._lines.values() if line.task] + list(self._taps)
+        tasks += [self._marking] if self._marking else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._marking is not None:
-            await self._marking
         return len(self._known)
 
 
-def _priority(out: Outgoing) -> int:
-    if out.kind == "tap":
-        return TAP
-    if out.person:
-        return ANSWER
-    return LIVE_EDIT if out.kind == "edit" else POST
-
-
-def _mergeable(item: _Item) -> bool:
-    return item.out.kind == "say" and item.priority == ANSWER and not item.once
-
-
-def _together(items: list[_Item]) -> Outgoing:
-    """Return one row that says what all of them say, with the last one's buttons."""
-    if len(items) == 1:
-        return items[0].out
-    replies = [unpack(item.out.payload) for item in items]
-    text = "\n\n".join(reply.text for reply in replies)
-    whole = msgspec.structs.replace(replies[-1], text=text)
-    return items[0].out._replace(payload=pack(whole), target=None)
+def _overall_rate(adapter: Adapter) -> float | None:
+    """Return the steady rate that leaves room for the burst within any second."""
+    most = adapter.limits.overall_per_second
+    return max(1.0, most - OVERALL_BURST) if most else None
 
 
 def _write_marks(tx: Tx, marks: dict[str, list[Key]]) -> None:

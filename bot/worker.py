@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from content.message import Refusal, Reply, pack
+from content.names import isolate
 from content.texts import Texts, texts
 from handlers.context import Context
 from handlers.event import Event
@@ -66,6 +67,7 @@ class Place(NamedTuple):
     programme: Programme
     group: Group | None
     person: Member | None
+    former: bool = False
 
 
 class BrokenBatchError(BaseException):
@@ -213,10 +215,12 @@ class Worker:
         if not self._first_time(tx, event, place, now):
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
-            return Outcome("stale")
-        slow = self._too_fast(event, place)
-        if slow is not None:
-            return slow if slow.state == "silent" else self._warn(tx, event, place, now)
+            return Outcome("stale", self._put(tx, event, place, None, now))
+        verdict = self._verdict(event, place)
+        if verdict is Verdict.SILENT:
+            return Outcome("silent", self._put(tx, event, place, None, now))
+        if verdict is Verdict.WARN:
+            return self._warn(tx, event, place, now)
         ctx = Context(
             event=event,
             args=asked.match.args,
@@ -224,6 +228,7 @@ class Worker:
             programme=place.programme,
             group=place.group,
             person=place.person,
+            former=place.former,
             now=now,
             today=min(event.at, now).astimezone(place.programme.zone).date(),
             rng=self._rng,
@@ -260,26 +265,27 @@ class Worker:
     def _private_place(tx: Tx, event: Event) -> Place:
         home = programmes.home(tx, event.platform, event.sender.id)
         programme = programmes.programme(tx, home or programmes.MAIN)
-        person = members.find(tx, programme.id, event.who, None) if home else None
-        return Place(programme, None, person)
+        if home is not None:
+            return Place(programme, None, members.find(tx, programme.id, event.who, None))
+        former = programmes.known_before(tx, event.platform, event.sender.id)
+        return Place(programme, None, None, former)
 
     @staticmethod
     def _first_time(tx: Tx, event: Event, place: Place, now: datetime) -> bool:
         under = place.programme.id if place.group else PRIVATE_RECEIPTS
         return inbox.first_time(tx, under, event.key, now)
 
-    def _too_fast(self, event: Event, place: Place) -> Outcome | None:
+    def _verdict(self, event: Event, place: Place) -> Verdict:
         if self._limiter is None or event.kind not in {"message", "tap"}:
-            return None
-        verdict = self._limiter.ask(
+            return Verdict.OPEN
+        return self._limiter.ask(
             place.programme.rules.limits,
             group=f"{event.platform}:{event.chat.id}",
             member=f"{event.platform}:{event.sender.id}",
         )
-        return None if verdict is Verdict.OPEN else Outcome(verdict.value)
 
     def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:
-        name = event.who.clean_name
+        name = isolate(event.who.clean_name)
         text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
         return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
 

@@ -28,11 +28,6 @@ def award(rules: CheckinRules, *, streak: int) -> Award:
     return Award(int(rules.points * factor), streak, bonus, every - streak % every)
 
 
-def streak_after(last: date | None, streak: int, today: date) -> int:
-    """Return the streak with today's check-in added. `last` must lie before today."""
-    return streak + 1 if last == today - _DAY else 1
-
-
 def streak_now(last: date | None, streak: int, today: date) -> int:
     """Return the streak that still stands: yesterday's can yet be carried on."""
     return streak if last is not None and last >= today - _DAY else 0

@@ -42,11 +42,26 @@ def clean_name(raw: str, *, fallback: str) -> str:
     return name
 
 
+def clean_text(raw: str, most: int) -> str:
+    """Return a text without what no database takes (control characters but line ends, halves of
+    pairs), cut to that many characters.
+    """  # noqa: D205 - one thought
+    kept = (c for c in raw if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+    return "".join(kept)[:most]
+
+
 def isolate(name: str) -> str:
     """Return the name so that its writing direction cannot turn the words around it."""
     if all(unicodedata.bidirectional(character) not in {"R", "AL", "AN"} for character in name):
         return name
     return f"{_FIRST_STRONG}{name}{_POP}"
+
+
+def mentions(text: str, username: str) -> bool:
+    """Whether a text calls `@username`, and not somebody whose longer name begins like it."""
+    if not username:
+        return False
+    return bool(re.search(rf"@{re.escape(username)}(?![A-Za-z0-9_])", text, re.IGNORECASE))
 
 
 def plain_words(text: str) -> str:

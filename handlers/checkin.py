@@ -4,7 +4,7 @@ from content.checkin import Award, award
 from content.message import Refusal, Reply
 from handlers.context import Context
 from handlers.router import Router
-from storage import checkins, ledger
+from storage import checkins, ledger, members
 from storage.ledger import ISSUED, Posting, Side
 
 router = Router()
@@ -15,9 +15,10 @@ def checkin(ctx: Context) -> Reply:
     """Check in for today and collect the day's points."""
     member = ctx.member
     buttons = ctx.row("checkin", "points", "top day")
-    streak = checkins.add(ctx.tx, ctx.programme.id, member, ctx.today, ctx.now)
-    if streak is None:
-        raise Refusal("checkin.already", name=ctx.name, balance=member.available, buttons=buttons)
+    streak = checkins.add(ctx.tx, ctx.programme.id, member.id, ctx.today, ctx.now)
+    if streak is None:  # perhaps this very moment, on another platform: look again
+        now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
+        raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
     earned = award(ctx.rules.checkin, streak=streak)
     posted = ledger.post(ctx.tx, _posting(ctx, earned))
     key = "checkin.bonus" if earned.bonus else "checkin.done"

@@ -30,6 +30,8 @@ class Context:
     programme: Programme
     group: Group | None
     person: Member | None
+    former: bool
+    """Whether somebody met in private has been a member, and is in no group any more."""
     now: datetime
     today: date
     rng: Random
@@ -45,13 +47,15 @@ class Context:
         """The member who asks. Refuses for somebody who is in no group of ours, or is no person."""
         if self.person is None:
             kind = self.event.sender.kind
-            raise Refusal("who.join_first" if kind == "person" else f"who.{kind}")
+            if kind == "person":
+                raise Refusal("who.left" if self.former else "who.join_first")
+            raise Refusal(f"who.{kind}")
         return self.person
 
     @property
     def name(self) -> str:
         """The asker's name, safe between other words."""
-        return isolate(self.person.name if self.person else self.event.sender.name)
+        return isolate(self.person.name if self.person else self.event.who.clean_name)
 
     def say(
         self, key: str, *, buttons: Buttons = (), private: bool = False, **values: Any

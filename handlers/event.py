@@ -60,7 +60,7 @@ class Event(msgspec.Struct, frozen=True):
     message_id: str | None = None
     tap_id: str | None = None
     addressed: bool = False
-    """The bot was mentioned, answered, or spoken to in private."""
+    """The bot was mentioned, or spoken to in private. A mere answer to it is often a thank-you."""
     edited: bool = False
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""

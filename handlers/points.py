@@ -2,6 +2,7 @@
 
 from content.checkin import streak_now
 from content.message import Refusal, Reply
+from content.names import isolate
 from handlers.context import Context
 from handlers.router import Router
 from storage import boards, ledger
@@ -53,5 +54,5 @@ def _count(args: str) -> int:
     if not args:
         return LINES
     if not (args.isascii() and args.isdigit() and 1 <= int(args) <= LINES_MAX):
-        raise Refusal("ledger.usage", given=args[:20], most=LINES_MAX)
+        raise Refusal("ledger.usage", given=isolate(args[:20]), most=LINES_MAX)
     return int(args)

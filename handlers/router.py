@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import handlers
 from content.message import Reply
-from content.names import plain_words
+from content.names import mentions, plain_words
 from handlers.context import Context
 from handlers.event import Event, Kind
 
 Handler = Callable[[Context], Reply | None]
-_TAIL = re.compile(r"[\W_]*", re.UNICODE)
+_TAIL = re.compile(r"[\W_]*")
+_ENDING = re.compile(r"[\W_]+$")
 _SLASH = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\S+))?(?:\s+(.*))?$", re.DOTALL)
 ARGS_MAX = 200
 
@@ -109,7 +110,15 @@ class Router:
         if event.edited or event.sender.kind in {"bot", "service"}:
             return None
         words = plain_words(event.text[:4096])
-        found = self._pressed(words) if event.kind == "tap" else self._typed(words, bot_name)
+        if event.kind == "tap":
+            found = self._pressed(words)
+        else:
+            words = _without_mention(words, bot_name)
+            slash = _SLASH.match(words)
+            to = slash.group(2) if slash else None
+            if to and to.casefold() != bot_name.casefold() and event.chat.kind != "private":
+                return None
+            found = self._slash(slash) if slash else self._chinese(words)
         if found:
             return found
         return Match(self.fallback) if event.addressed and self.fallback else None
@@ -119,22 +128,14 @@ class Router:
         command = self.commands.get(name)
         return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
 
-    def _typed(self, words: str, bot_name: str) -> Match | None:
-        mention = f"@{bot_name}".casefold()
-        if bot_name and words.casefold().startswith(mention):
-            words = words[len(mention) :].strip()
-        slash = _SLASH.match(words)
-        if slash:
-            name, to, args = slash.groups(default="")
-            if to and to.casefold() != bot_name.casefold():
-                return None
-            command = self.commands.get(name.lower())
-            return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
-        return self._chinese(words)
+    def _slash(self, slash: re.Match[str]) -> Match | None:
+        name, _, args = slash.groups(default="")
+        command = self.commands.get(name.lower())
+        return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
 
     def _chinese(self, words: str) -> Match | None:
         head, _, rest = words.partition(" ")
-        bare = head.rstrip("!！~～.。,，?？、…")
+        bare = _ENDING.sub("", head)
         known = self._words.get(bare) if not bare.isascii() else None
         if known:
             command, preset = known
@@ -151,6 +152,14 @@ class Router:
                 if command.glued and rest != words and command.glued.fullmatch(rest):
                     return Match(command.handler, rest)
         return None
+
+
+def _without_mention(words: str, bot_name: str) -> str:
+    """Return the words without `@bot` before or after them."""
+    for part in (words.split(maxsplit=1)[:1], words.rsplit(maxsplit=1)[-1:]):
+        if part and part[0].startswith("@") and mentions(part[0], bot_name):
+            words = words.removeprefix(part[0]).removesuffix(part[0]).strip()
+    return words
 
 
 def discover() -> Router:

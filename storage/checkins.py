@@ -2,16 +2,22 @@
 
 from datetime import date, datetime, timedelta
 
-from content.checkin import streak_after, streak_ending
+from content.checkin import streak_ending
 from storage.db import Sql, Tx, to_day, to_ms
-from storage.members import Member
 
 _ADD = Sql(
     "INSERT INTO checkin (programme_id, member_id, day, at_ms)"
     " VALUES (:programme, :member, :day, :at) ON CONFLICT DO NOTHING"
 )
+_COUNT = Sql(
+    "UPDATE account SET streak = CASE WHEN checkin_day = :yesterday THEN streak + 1"
+    " WHEN checkin_day < :day THEN 1 ELSE streak END,"
+    " checkin_day = CASE WHEN checkin_day < :day THEN :day ELSE checkin_day END"
+    " WHERE programme_id = :programme AND owner_id = :member AND wallet = 'points'"
+    " RETURNING checkin_day, streak"
+)
 _KEEP = Sql(
-    "UPDATE account SET checkin_day = :day, streak = :streak WHERE programme_id = :programme"
+    "UPDATE account SET streak = :streak WHERE programme_id = :programme"
     " AND owner_id = :member AND wallet = 'points'"
 )
 _AROUND = Sql(
@@ -21,25 +27,22 @@ _AROUND = Sql(
 STREAK_LOOKBACK = timedelta(days=400)
 
 
-def add(tx: Tx, programme_id: int, member: Member, day: date, now: datetime) -> int | None:
+def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> int | None:
     """Note a check-in and return the streak that ends with it; None when there was one already.
 
     A day that comes late (yesterday's message delivered after today's) fills its gap: its own
     streak is returned, and the member's runs through it.
     """
-    done = tx.run(_ADD, programme=programme_id, member=member.id, day=day, at=to_ms(now))
-    if done.rowcount == 0:
+    who = {"programme": programme_id, "member": member_id}
+    if tx.run(_ADD, **who, day=day, at=to_ms(now)).rowcount == 0:
         return None
-    last = member.checkin_day
-    if last is None or day > last:
-        streak, latest, latest_streak = streak_after(last, member.streak, day), day, 0
-        latest_streak = streak
-    else:
-        days = _days_since(tx, programme_id, member.id, day - STREAK_LOOKBACK)
-        streak, latest = streak_ending(days, day), last
-        latest_streak = streak_ending(days, last)
-    tx.run(_KEEP, programme=programme_id, member=member.id, day=latest, streak=latest_streak)
-    return streak
+    last, streak = tx.one(_COUNT, **who, day=day, yesterday=day - timedelta(days=1))
+    last = to_day(last) or day
+    if last == day:
+        return int(streak)
+    days = _days_since(tx, programme_id, member_id, day - STREAK_LOOKBACK)
+    tx.run(_KEEP, **who, streak=streak_ending(days, last))
+    return streak_ending(days, day)
 
 
 def _days_since(tx: Tx, programme_id: int, member_id: int, first: date) -> set[date]:

@@ -153,6 +153,7 @@ def _open_sqlite(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "recursive_triggers=ON",  # INSERT OR REPLACE counts as the DELETE that it is
             "cache_size=-65536",
             "temp_store=MEMORY",
         ):

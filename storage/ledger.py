@@ -86,17 +86,20 @@ _INSERT = Sql(
 )
 _LINK = "prev_posting = last_posting, last_posting = :id"
 _WHERE = "WHERE programme_id = :programme AND owner_id = :owner AND wallet = :wallet"
+_ROOM = {bucket: f"{bucket} >= :amount" for bucket in MEMBER_BUCKETS} | {"debt": "1 = 1"}
+"""What a bucket must hold to be taken from. A debt is negative: taking from it deepens it."""
 _TAKE = {
     bucket: Sql(
         f"UPDATE account SET {bucket} = {bucket} - :amount, {_LINK} {_WHERE}"
-        f" AND {bucket} >= :amount RETURNING {bucket}, prev_posting"
+        f" AND {_ROOM[bucket]} RETURNING {bucket}, prev_posting"
     )
     for bucket in MEMBER_BUCKETS
 }
+_OWED = dict.fromkeys(MEMBER_BUCKETS, "1 = 1") | {"debt": "debt + :amount <= 0"}
 _GIVE = {
     bucket: Sql(
         f"UPDATE account SET {bucket} = {bucket} + :amount, {_LINK} {_WHERE}"
-        f" RETURNING {bucket}, prev_posting"
+        f" AND {_OWED[bucket]} RETURNING {bucket}, prev_posting"
     )
     for bucket in MEMBER_BUCKETS
 }
@@ -146,15 +149,26 @@ def post(tx: Tx, posting: Posting) -> Posted:
     known = tx.one(_KNOWN, programme=posting.programme_id, key=posting.key)
     if known is not None:
         return _replay(posting, known)
+    if PROGRAMME in {posting.source.owner_id, posting.target.owner_id}:
+        return _move(tx, posting, to_ms(posting.at))
+    with tx.savepoint():  # either side may refuse when the other has moved
+        return _move(tx, posting, to_ms(posting.at))
+
+
+def _move(tx: Tx, posting: Posting, at_ms: int) -> Posted:
     id_ = new_id()
-    from_after, from_prev = _take(tx, posting, id_)
-    to_after, to_prev = _give(tx, posting, id_)
+    if posting.source.owner_id == PROGRAMME:  # the member's side first: it alone can refuse
+        to_after, to_prev = _give(tx, posting, id_)
+        from_after, from_prev = _take(tx, posting, id_)
+    else:
+        from_after, from_prev = _take(tx, posting, id_)
+        to_after, to_prev = _give(tx, posting, id_)
     tx.run(
         _INSERT,
         programme=posting.programme_id,
         id=id_,
         key=posting.key,
-        at=to_ms(posting.at),
+        at=at_ms,
         day=posting.day,
         wallet=posting.wallet,
         from_owner=posting.source.owner_id,
@@ -245,7 +259,8 @@ def _give(tx: Tx, posting: Posting, id_: int) -> tuple[int, int]:
     else:
         row = tx.one(_GIVE[bucket], **values)
     if row is None:
-        raise LedgerError(f"owner {owner_id} has no {posting.wallet} account")
+        what = "owes less, or has" if bucket == "debt" else "has"
+        raise LedgerError(f"owner {owner_id} {what} no {posting.wallet} account")
     return row[0], row[1]
 
 

@@ -14,6 +14,10 @@ from content.rulebook import LimitRules
 _log = logging.getLogger(__name__)
 
 
+PAUSE_S = 1.0
+"""How long a Redis that failed is not asked: a batch must not wait for it once for each event."""
+
+
 class Verdict(Enum):
     """What a limit says: go on, say once that it is too fast, or keep silent."""
 
@@ -76,6 +80,7 @@ class Limiter:
     def __init__(self, redis_url: str | None = None) -> None:
         """Use Redis when a URL is given."""
         self.failures = 0
+        self._ask_again_at = 0.0
         self._store: Any = (
             storage.RedisStorage(redis_url, socket_timeout=0.2, socket_connect_timeout=0.2)
             if redis_url
@@ -85,10 +90,14 @@ class Limiter:
 
     def ask(self, rules: LimitRules, *, group: str, member: str) -> Verdict:
         """Count one command and return whether it is to be answered."""
+        if time.monotonic() < self._ask_again_at:
+            self.failures += 1
+            return Verdict.OPEN
         try:
             return self._ask(rules, group, member)
         except RedisError as error:
             self.failures += 1
+            self._ask_again_at = time.monotonic() + PAUSE_S
             _log.warning("rate limits are open: Redis is away (%s)", type(error).__name__)
             return Verdict.OPEN
 

@@ -33,4 +33,7 @@ def only_process(engine: Engine) -> Iterator[None]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
             raise LockedError(f"{engine.url.database} is in use by another process")
-        yield
+        try:
+            yield
+        finally:
+            connection.invalidate()  # the lock is the session's: end it, do not pool it

@@ -5,15 +5,17 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from content import rulebook
+from content.names import clean_text
 from content.rulebook import Rulebook
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
 
+MOVED = "moved"
 MAIN = 1
 """The installation's own programme. Groups that its owners open share it; a group that a stranger
 opens gets a programme to itself, so that nobody can farm points in a group of his own."""
 
-TITLE_MAX = 255
+NAME_MAX, TITLE_MAX = 200, 255
 
 
 class Programme(NamedTuple):
@@ -76,12 +78,19 @@ _ADOPT = Sql(
     "UPDATE chat_group SET programme_id = :main WHERE id = :id"
     " AND NOT EXISTS (SELECT 1 FROM posting WHERE programme_id = :own)"
 )
+_KNOWN = Sql("SELECT 1 FROM identity WHERE platform = :platform AND user_id = :user LIMIT 1")
+_FORWARD = Sql(
+    "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, state, created_ms)"
+    " VALUES (:programme, :id, :platform, :chat, '', 'moved', 0)"
+)
+"""What is still said under a chat's old id belongs to the same pool."""
 _MOVE = Sql("UPDATE chat_group SET chat_id = :new WHERE id = :id")
 _HOME = Sql(
     "SELECT i.programme_id FROM identity i"
     " JOIN account a ON a.programme_id = i.programme_id AND a.owner_id = i.member_id"
     " WHERE i.platform = :platform AND i.user_id = :user AND a.wallet = 'points' AND EXISTS"
-    " (SELECT 1 FROM membership m WHERE m.programme_id = i.programme_id"
+    " (SELECT 1 FROM membership m JOIN chat_group g ON g.programme_id = m.programme_id"
+    " AND g.id = m.group_id WHERE m.programme_id = i.programme_id"
     " AND m.member_id = i.member_id AND m.state = 'active')"
     " ORDER BY a.last_posting DESC LIMIT 1"
 )
@@ -118,7 +127,7 @@ def create(tx: Tx, programme_id: int, name: str, defaults: Defaults, now: dateti
     created = tx.run(
         _NEW_PROGRAMME,
         id=programme_id,
-        name=name[:TITLE_MAX],
+        name=clean_text(name, NAME_MAX),
         zone=defaults.zone,
         locale=defaults.locale,
         at=at,
@@ -159,7 +168,7 @@ def open_group(
         id=new_id(),
         platform=platform,
         chat=chat_id,
-        title=title[:TITLE_MAX],
+        title=clean_text(title, TITLE_MAX),
         at=to_ms(now),
     )
     made = group(tx, platform, chat_id)
@@ -176,8 +185,9 @@ def adopt(tx: Tx, known: Group) -> None:
 
 def keep_title(tx: Tx, known: Group, title: str) -> None:
     """Note that a chat has been renamed."""
-    if title and title[:TITLE_MAX] != known.title:
-        tx.run(_RENAME, id=known.id, title=title[:TITLE_MAX])
+    title = clean_text(title, TITLE_MAX)
+    if title and title != known.title:
+        tx.run(_RENAME, id=known.id, title=title)
         tx.seen.clear()
 
 
@@ -194,14 +204,20 @@ def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
     If somebody spoke under the new id before this became known, that short-lived group steps aside.
     """
     known = group(tx, platform, old)
-    if known is None:
+    if known is None or known.state == MOVED:
         return
     stray = group(tx, platform, new)
     if stray is not None:
         tx.run(_MOVE, id=stray.id, new=f"{new}#{stray.id}")
         tx.run(_STATE, id=stray.id, state="merged")
     tx.run(_MOVE, id=known.id, new=new)
+    tx.run(_FORWARD, id=new_id(), programme=known.programme_id, platform=platform, chat=old)
     tx.seen.clear()
+
+
+def known_before(tx: Tx, platform: str, user_id: str) -> bool:
+    """Whether somebody has ever been a member, anywhere here."""
+    return tx.one(_KNOWN, platform=platform, user=user_id) is not None
 
 
 def home(tx: Tx, platform: str, user_id: str) -> int | None:

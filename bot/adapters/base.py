@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from content.message import Reply, unpack
+from content.message import Reply, pack, unpack
 from storage.outbox import Outgoing
 
 
@@ -58,7 +58,7 @@ class Limits:
 
 
 class Adapter(ABC):
-    """A platform. `deliver` is the sender's only call; the rest is each platform's own."""
+    """A platform. The sender calls `fit` and `deliver`; the rest is each platform's own."""
 
     name: str
     limits: Limits
@@ -67,35 +67,30 @@ class Adapter(ABC):
         """Return how many messages a minute a chat may get, after its first burst."""
         return self.limits.chat_per_minute
 
-    async def deliver(self, out: Outgoing) -> None:
-        """Hand one row to the platform, made to fit it. Errors: SendError, each kind its own."""
+    def fit(self, out: Outgoing) -> list[Outgoing]:
+        """Return the row as the rows that this platform takes it in, one call each."""
         reply = unpack(out.payload)
         if not self.limits.buttons:
             reply = _buttons_as_text(reply)
         if out.kind == "tap":
-            await self._deliver_tap(out, reply)
-        elif out.kind == "edit" and self.limits.edits:
-            await self.edit(out, self._clip(reply))
-        else:
-            await self._deliver_text(out, reply)
-
-    async def _deliver_tap(self, out: Outgoing, reply: Reply) -> None:
-        if units(reply.text) <= self.limits.toast_max:
-            await self.toast(out, reply.text)
-            return
-        await self.toast(out, "")
-        await self._deliver_text(out._replace(kind="say", target=None), reply)
-
-    async def _deliver_text(self, out: Outgoing, reply: Reply) -> None:
+            return [out]
+        if out.kind == "edit" and not self.limits.edits:
+            out = out._replace(kind="say", target=None)
         parts = split(reply.text, self.limits.text_max)
-        for number, part in enumerate(parts, 1):
-            last = number == len(parts)
-            answers = out.target if number == 1 and out.kind == "say" else None
-            shown = msgspec.structs.replace(reply, text=part, buttons=reply.buttons if last else ())
-            await self.say(out._replace(target=answers), shown)
+        if out.kind == "edit":
+            return [_part(out, reply, parts[0], buttons=True)]
+        rows = [_part(out, reply, part, buttons=part is parts[-1]) for part in parts]
+        return [rows[0], *[row._replace(target=None) for row in rows[1:]]]
 
-    def _clip(self, reply: Reply) -> Reply:
-        return msgspec.structs.replace(reply, text=split(reply.text, self.limits.text_max)[0])
+    async def deliver(self, out: Outgoing) -> None:
+        """Hand one row that fits to the platform. Errors: SendError, each kind its own."""
+        reply = unpack(out.payload)
+        if out.kind == "tap":
+            await self.toast(out, reply.text)
+        elif out.kind == "edit":
+            await self.edit(out, reply)
+        else:
+            await self.say(out, reply)
 
     @abstractmethod
     async def say(self, out: Outgoing, reply: Reply) -> None:
@@ -116,7 +111,10 @@ def units(text: str) -> int:
 
 
 def split(text: str, most: int) -> list[str]:
-    """Cut a text into parts of at most that many UTF-16 units, at line ends where possible."""
+    """Cut a text into parts of 1 to that many UTF-16 units, at line ends where possible.
+
+    What would be a part of white space alone goes: platforms refuse empty messages.
+    """
     parts: list[str] = []
     while units(text) > most:
         head = text[:most]
@@ -126,7 +124,12 @@ def split(text: str, most: int) -> list[str]:
         cut = line_end if line_end > most // 2 else len(head)
         parts.append(text[:cut])
         text = text[cut:].removeprefix("\n")
-    return [*parts, text]
+    return [part for part in (*parts, text) if part.strip()] or [text]
+
+
+def _part(out: Outgoing, reply: Reply, text: str, *, buttons: bool) -> Outgoing:
+    shown = msgspec.structs.replace(reply, text=text, buttons=reply.buttons if buttons else ())
+    return out._replace(payload=pack(shown))
 
 
 def _buttons_as_text(reply: Reply) -> Reply:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.checkin import award, streak_after, streak_ending, streak_now
+from content.checkin import award, streak_ending, streak_now
 from content.rulebook import CheckinRules, StreakRules
 
 TODAY = date(2026, 3, 1)  # the day after the last of a February
@@ -79,21 +79,6 @@ def test_an_award_agrees_with_plain_fractions(
     assert earned.bonus == bonus
     assert (streak + earned.to_bonus) % every == 0
     assert 1 <= earned.to_bonus <= every
-
-
-@pytest.mark.parametrize(
-    ("last", "streak", "after"),
-    [
-        (None, 0, 1),
-        (YESTERDAY, 1, 2),
-        (YESTERDAY, 6, 7),
-        (TODAY - timedelta(days=2), 6, 1),
-        (TODAY - timedelta(days=400), 399, 1),
-        (date.min, 0, 1),
-    ],
-)
-def test_a_streak_goes_on_from_yesterday_alone(last: date | None, streak: int, after: int) -> None:
-    assert streak_after(last, streak, TODAY) == after
 
 
 @pytest.mark.parametrize(

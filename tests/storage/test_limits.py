@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from content.rulebook import LimitRules
-from storage.limits import Limiter, Verdict
+from storage.limits import PAUSE_S, Limiter, Verdict
 from tests import services
 
 O, W, S = Verdict.OPEN, Verdict.WARN, Verdict.SILENT  # noqa: E741 - one letter a verdict
@@ -163,6 +163,7 @@ def test_redis_may_go_and_come_back(own_redis: OwnRedis) -> None:
     assert limiter.failures == 5
     assert not limiter.reachable()
     own_redis.start()
+    time.sleep(PAUSE_S)
     assert [limiter.ask(THREE, group="g", member="m") for _ in range(5)] == [O, O, O, W, S]
     assert limiter.failures == 5
     assert limiter.reachable()

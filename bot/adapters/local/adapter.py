@@ -50,7 +50,7 @@ class LocalAdapter(Adapter):
 
     name = PLATFORM
     limits = Limits(
-        text_max=TEXT_MAX,
+        text_max=1_000_000,  # the room has no limit of its own
         toast_max=1000,
         buttons=True,
         edits=True,
@@ -239,8 +239,10 @@ class LocalAdapter(Adapter):
                 continue
             if feed.events.full():  # a page that does not read: it will start anew
                 self._feeds.discard(feed)
-            else:
-                feed.events.put_nowait((event, data))
+                while not feed.events.empty():
+                    feed.events.get_nowait()
+                event, data = "bye", {}
+            feed.events.put_nowait((event, data))
 
 
 def _buttons(reply: Reply) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from content.names import mentions
 from handlers.event import Chat, ChatKind, Event, Kind, Role, Sender, SenderKind
 
 PLATFORM = "telegram"
@@ -115,9 +116,12 @@ def to_event(raw: Any, me: Me, now: datetime) -> Event | None:
     Errors: UndecodableError for one that breaks the Bot API's description.
     """
     try:
-        update = msgspec.convert(raw, _Update)
-    except msgspec.ValidationError as error:
-        raise UndecodableError(str(error)) from error
+        return _to_event(msgspec.convert(raw, _Update), me, now)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise UndecodableError(str(error)) from error  # a wrong field, or a date out of range
+
+
+def _to_event(update: _Update, me: Me, now: datetime) -> Event | None:
     key = f"tg{me.id}:{update.update_id}"
     if update.message or update.edited_message:
         return _message(key, update, me)
@@ -141,7 +145,6 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         return _service(key, message, me)
     text = message.text or message.caption
     private = message.chat.type == "private"
-    mention = f"@{me.username}".casefold()
     return Event(
         key=key,
         platform=PLATFORM,
@@ -151,7 +154,7 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         at=_time(message.date),
         text=text,
         message_id=str(message.message_id),
-        addressed=private or mention in text.casefold(),
+        addressed=private or mentions(text, me.username),
         edited=update.message is None,
     )
 

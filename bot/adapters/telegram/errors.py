@@ -22,13 +22,15 @@ from bot.adapters.base import (
 )
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NONSENSE = (KeyError, TypeError, AttributeError, ValueError)
+"""What the library raises over an answer that is JSON but no answer."""
 _DONE_ALREADY = ("message is not modified", "query is too old")
 
 
 def to_send_error(error: TelegramError) -> SendError | None:
     """Return our error, or None where the platform says that there was nothing left to do."""
     if isinstance(error, RetryAfter):
-        wait = error._retry_after  # noqa: SLF001 - the public one warns, or changes its type
+        wait = error.retry_after
         return RetryAfterError(wait.total_seconds() if isinstance(wait, timedelta) else wait)
     if isinstance(error, ChatMigrated):
         return MovedError(str(error.new_chat_id))

@@ -247,6 +247,10 @@ def _postings_are_written_once() -> None:
         "CREATE TRIGGER posting_written_once BEFORE UPDATE OR DELETE ON posting"
         " FOR EACH ROW EXECUTE FUNCTION posting_is_written_once()"
     )
+    op.execute(
+        "CREATE TRIGGER posting_not_emptied BEFORE TRUNCATE ON posting"
+        " FOR EACH STATEMENT EXECUTE FUNCTION posting_is_written_once()"
+    )
 
 
 def downgrade() -> None:
