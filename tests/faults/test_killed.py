@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from tests.faults import house
 
 KILLS = 12
-MORE = 400
+MORE = 250
 PEOPLE = MORE * (KILLS + 1)
 LOAD_S = 0.12
 Work = Callable[[list[int], float | None], tuple[int, set[int]]]
