@@ -212,7 +212,7 @@ def test_a_start_outlives_a_refused_webhook_and_updates_before_it_is_ready(tmp_p
             bot.start().is_ready()
             with contextlib.closing(Poster(bot).client) as client:
                 early = client.post("/telegram/webhook", json={"update_id": 5}, headers=SECRETLY)
-                tg.wait_until(lambda: is_set(tg), START_S)
+                tg.wait_until(lambda: is_set(tg), 10)
                 late = client.post("/telegram/webhook", json={"update_id": 5}, headers=SECRETLY)
             assert (early.status_code, late.status_code) == (503, 200)  # Telegram tries again
             assert bot.terminate() == 0
