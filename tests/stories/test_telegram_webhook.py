@@ -27,7 +27,8 @@ class Poster:
 
     def __init__(self, bot):
         self.bot = bot
-        self.client = httpx.Client(base_url=bot.url, trust_env=False, timeout=15)
+        apart = httpx.Limits(max_keepalive_connections=0)  # a refusal may cost the connection
+        self.client = httpx.Client(base_url=bot.url, trust_env=False, timeout=15, limits=apart)
 
     def post(self, body, secret=SECRET, timeout_s=15):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
