@@ -73,6 +73,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _serve(work: Any, settings: Settings) -> int:
     from bot.adapters.telegram.adapter import TokenRefusedError  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
     from storage.lock import LockedError  # noqa: PLC0415 - the same
     from storage.schema import SchemaError  # noqa: PLC0415 - the same
 
@@ -83,6 +84,8 @@ def _serve(work: Any, settings: Settings) -> int:
         return _fail("QUNYING_TELEGRAM_TOKEN: Telegram does not know this token (ask BotFather)")
     except (LockedError, SchemaError, OSError) as error:
         return _fail(str(error))
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
     return 0
 
 
@@ -102,13 +105,25 @@ def _commands(_options: argparse.Namespace) -> int:
 
 
 def _migrate(_options: argparse.Namespace) -> int:
-    from storage.db import open_engine  # noqa: PLC0415 - the same
-    from storage.schema import HEAD, migrate  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS, open_engine  # noqa: PLC0415 - the same
+    from storage.schema import HEAD, SchemaError, migrate  # noqa: PLC0415 - the same
 
-    settings = load_settings()
-    before = migrate(open_engine(settings.database_url))
+    engine = open_engine(load_settings().database_url)
+    try:
+        before = migrate(engine)
+    except SchemaError as error:
+        return _fail(str(error))
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
+    finally:
+        engine.dispose()
     print(f"schema {before or 'none'} → {HEAD}")  # noqa: T201 - the answer
     return 0
+
+
+def _database_trouble(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return f"QUNYING_DATABASE_URL: {str(original).strip().splitlines()[0]}"
 
 
 def _fail(message: str) -> int:

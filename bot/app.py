@@ -48,9 +48,10 @@ async def serve(settings: Settings, *, demo: bool = False) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     engine = open_engine(settings.database_url, workers=POSTGRES_WORKERS)
     try:
-        with only_process(engine):
+        with only_process(engine) as lock:
             migrate(engine)
             app = build_app(settings, engine, demo=demo)
+            app.lock = lock
             try:
                 await app.start()
                 if demo:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
@@ -79,16 +80,23 @@ def _database(settings: Settings) -> list[str]:
         if url.drivername == "sqlite" and not Path(str(url.database)).exists():
             return []  # none yet: `run` makes it
         engine = open_engine(settings.database_url)
-        with engine.connect() as connection:
-            version = current(connection)
-        if version is None:
-            return []  # empty: `run` makes the tables
-        if version != HEAD:
-            return [f"schema {version}, this version needs {HEAD}: python -m bot migrate"]
-        with reading(engine) as tx:
-            return audit.faults(tx)
+        try:
+            return _books(engine)
+        finally:
+            engine.dispose()
     except (ValueError, *DATABASE_ERRORS) as error:
         return [f"QUNYING_DATABASE_URL: {type(error).__name__}: {str(error).splitlines()[0]}"]
+
+
+def _books(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        version = current(connection)
+    if version is None:
+        return []  # empty: `run` makes the tables
+    if version != HEAD:
+        return [f"schema {version}, this version needs {HEAD}: python -m bot migrate"]
+    with reading(engine) as tx:
+        return audit.faults(tx)
 
 
 def _redis(settings: Settings) -> list[str]:

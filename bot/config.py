@@ -65,8 +65,10 @@ class Settings(BaseSettings):
     def _database(cls, value: str) -> str:
         try:
             backend = make_url(value).drivername
-        except ArgumentError as error:
-            raise ValueError("is no database URL") from error
+        except (ArgumentError, ValueError):  # whose words would show parts of the password
+            raise ValueError(
+                "is no database URL (in a password write @ : / as %40 %3A %2F)"
+            ) from None
         if backend not in {"sqlite", "postgresql+psycopg"}:
             raise ValueError(f"{backend} is not supported")
         return value
@@ -92,6 +94,13 @@ class Settings(BaseSettings):
     def _locale(cls, value: str) -> str:
         if value not in LOCALES:
             raise ValueError(f"is none of {', '.join(LOCALES)}")
+        return value
+
+    @field_validator("web_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9.-]+|\[?[0-9A-Fa-f:]+\]?", value):
+            raise ValueError("is no host name or address")
         return value
 
     @field_validator("public_url", "telegram_api_url")

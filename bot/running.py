@@ -15,12 +15,20 @@ from bot.sender import Sender
 from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
+from storage.db import DATABASE_ERRORS
+from storage.lock import Lock, LockedError
 
 _log = logging.getLogger(__name__)
 
+LOCK_EVERY_S = 3
+LOOK_S = 1.0  # parts that began meanwhile are watched from the next look on
 STOP_COMMIT_S = 5.0
 STOP_SEND_S = 3.0
 STOP_WEB_S = 3.0
+
+
+async def _lock_lost() -> None:
+    raise LockedError("another process has taken over this database")
 
 
 class PortError(OSError):
@@ -38,6 +46,7 @@ class App:
     web: WebServer
     telegram: TelegramAdapter | None
     local: LocalAdapter | None
+    lock: Lock | None = None
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     serving: asyncio.Task[None] | None = None
@@ -53,7 +62,8 @@ class App:
         if self.telegram is not None:
             self._run(self._telegram(self.telegram))
         await self._open_port()
-        self.heartbeat.every(TIDY_EVERY_MIN, self._tidy, "tidy")
+        self.heartbeat.every(TIDY_EVERY_MIN * 60, self._tidy, "tidy")
+        self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
 
     async def _open_port(self) -> None:
@@ -84,11 +94,23 @@ class App:
     async def _tidy(self) -> None:
         await self.dispatcher.run(partial(tidy, now=self.clock()))
 
+    async def _look_at_lock(self) -> None:
+        """End, rather than serve a database beside another process."""
+        if self.lock is None:
+            return
+        try:
+            held = await asyncio.to_thread(self.lock.held)
+        except DATABASE_ERRORS:
+            return  # it is away; nobody else can have it either
+        if not held:
+            self._run(_lock_lost())
+
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when told to stop; what a part raises, is raised here."""
         stopped = asyncio.create_task(stop.wait())
         while not stop.is_set():
-            await asyncio.wait([stopped, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+            parts = [stopped, *self.tasks]
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED, timeout=LOOK_S)
             for task in [task for task in self.tasks if task.done()]:
                 self.tasks.remove(task)
                 task.result()

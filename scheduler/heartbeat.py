@@ -19,9 +19,9 @@ class Heartbeat:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def every(self, minutes: float, work: Callable[[], Awaitable[Any]], name: str) -> None:
+    def every(self, seconds: float, work: Callable[[], Awaitable[Any]], name: str) -> None:
         """Call `work` at that interval."""
-        self._scheduler.add_job(work, IntervalTrigger(minutes=minutes), id=name, name=name)
+        self._scheduler.add_job(work, IntervalTrigger(seconds=seconds), id=name, name=name)
 
     def start(self) -> None:
         """Begin, on the running event loop."""

@@ -17,7 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_MS = 1_000
-CONNECT_TIMEOUT_S = 5
+POSTGRES_CONNECT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms; a server that vanished without a word is noticed
+}
 
 sqlite3.register_adapter(date, date.isoformat)
 
@@ -132,7 +138,7 @@ def open_engine(url: str, *, workers: int = 4) -> Engine:
             pool_size=workers + 2,
             max_overflow=4,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+            connect_args=POSTGRES_CONNECT,
         )
     raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql+psycopg://…")
 

@@ -1,11 +1,14 @@
 """One process per database: a second one is told so instead of sending everything twice."""
 
 import fcntl
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
+
+from storage.db import DATABASE_ERRORS
 
 _ADVISORY = 0x71756E79  # "quny"
 
@@ -14,26 +17,81 @@ class LockedError(RuntimeError):
     """Another process serves this database."""
 
 
+class Lock(ABC):
+    """The lock of a database, held by this process."""
+
+    @abstractmethod
+    def held(self) -> bool:
+        """Whether it is still ours; taken again if it was merely lost with its connection."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Give it back."""
+
+
+class FileLock(Lock):
+    """A lock on a file beside a SQLite database."""
+
+    def __init__(self, database: str) -> None:
+        """Take the lock. Errors: LockedError."""
+        self._file = Path(f"{database}.lock").open("w")  # noqa: SIM115 - held until `free`
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise LockedError(f"{database} is in use by another process") from error
+
+    def held(self) -> bool:
+        """Say yes: the system keeps it as long as the process lives."""
+        return True
+
+    def free(self) -> None:
+        """Give it back."""
+        self._file.close()
+
+
+class SessionLock(Lock):
+    """An advisory lock of a PostgreSQL session: gone when the session is."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the lock. Errors: LockedError."""
+        self._engine = engine
+        self._session = self._take()
+
+    def _take(self) -> Connection:
+        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
+            return session
+        session.close()
+        raise LockedError(f"{self._engine.url.database} is in use by another process")
+
+    def held(self) -> bool:
+        """Look; after a restart of the database take it again. Errors: the database's."""
+        try:
+            self._session.execute(text("SELECT 1"))
+        except DATABASE_ERRORS:
+            self.free()
+            try:
+                self._session = self._take()
+            except LockedError:
+                return False
+        return True
+
+    def free(self) -> None:
+        """End the session, so that the pool does not keep the lock."""
+        self._session.invalidate()
+        self._session.close()
+
+
 @contextmanager
-def only_process(engine: Engine) -> Iterator[None]:
+def only_process(engine: Engine) -> Iterator[Lock]:
     """Hold the database's lock; it goes with the process, however that ends.
 
     Errors: LockedError.
     """
-    if engine.dialect.name == "sqlite":
-        database = engine.url.database
-        path = Path(f"{database}.lock")
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise LockedError(f"{database} is in use by another process") from error
-            yield
-        return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
-            raise LockedError(f"{engine.url.database} is in use by another process")
-        try:
-            yield
-        finally:
-            connection.invalidate()  # the lock is the session's: end it, do not pool it
+    sqlite = engine.dialect.name == "sqlite"
+    lock = FileLock(str(engine.url.database)) if sqlite else SessionLock(engine)
+    try:
+        yield lock
+    finally:
+        lock.free()

@@ -1,5 +1,6 @@
 """The web application: health, metrics, webhooks; the room where it is wanted."""
 
+import asyncio
 import hmac
 import logging
 import time
@@ -20,12 +21,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.adapters.telegram import TelegramAdapter
-from bot.dispatcher import ClosedError, Dispatcher
+from bot.dispatcher import BusyError, Dispatcher
 
 _log = logging.getLogger(__name__)
 
 BODY_MAX = 1_000_000
 CONTACT_MAX_S = 120.0
+DATABASE_WAIT_S = 3.0
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -70,9 +72,9 @@ class SafeHeaders:
 def build_web(parts: Parts, *, hosts: list[str] | None = None) -> FastAPI:
     """Return the application. `hosts` are the names it may be called by, None for any."""
     app = FastAPI(title="Qunying", docs_url=None, redoc_url=None, max_body_size=BODY_MAX)
-    app.add_middleware(SafeHeaders)
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    app.add_middleware(SafeHeaders)  # added last, so it is the outermost
     static = Path(__file__).parent / "static"
     app.mount("/static", StaticFiles(directory=static), name="static")
 
@@ -88,9 +90,14 @@ def build_web(parts: Parts, *, hosts: list[str] | None = None) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/readyz")
-    def readyz() -> JSONResponse:
+    async def readyz() -> JSONResponse:
         """Say whether events can be taken: the database answers, each platform was heard of."""
-        report = readiness(parts)
+        looking = asyncio.to_thread(parts.database_up)
+        try:
+            up = await asyncio.wait_for(looking, DATABASE_WAIT_S)
+        except TimeoutError:
+            up = False
+        report = readiness(parts, database_up=up)
         ready = all(part["ok"] for part in report.values())
         return JSONResponse(report, status_code=200 if ready else 503)
 
@@ -116,15 +123,16 @@ def _add_webhook(app: FastAPI, telegram: TelegramAdapter, secret: str) -> None:
             return JSONResponse({"error": "the body is not JSON"}, status_code=400)
         try:
             await telegram.receive(raw)
-        except ClosedError:
-            return Response(status_code=503, headers={"Retry-After": "5"})
+        except BusyError as error:
+            retry = {"Retry-After": f"{error.retry_after_s:.0f}"}
+            return Response(status_code=503, headers=retry)
         return Response(status_code=200)
 
 
-def readiness(parts: Parts) -> dict[str, dict[str, Any]]:
+def readiness(parts: Parts, *, database_up: bool) -> dict[str, dict[str, Any]]:
     """Return the state of each part, with `ok` and, where it is not, `problem`."""
     report: dict[str, dict[str, Any]] = {}
-    up = parts.dispatcher.store_up and parts.database_up()
+    up = parts.dispatcher.store_up and database_up
     report["database"] = {"ok": up} if up else {"ok": False, "problem": "does not answer"}
     telegram = parts.telegram
     if telegram is not None:

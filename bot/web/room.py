@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Engine
 
 from bot.adapters.local import LocalAdapter, Person
 from bot.adapters.local.adapter import GROUP, TEXT_MAX
 from bot.clock import MovableClock
 from bot.dispatcher import BusyError
+from content.names import clean_text
 from content.texts import DEFAULT_LOCALE, LOCALES, texts
 from storage import room
 from storage.db import DATABASE_ERRORS, reading
@@ -32,12 +33,21 @@ ChatName = Literal["group", "private"]
 Client = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
+def _storable(text: str) -> str:
+    if clean_text(text, len(text)) != text.replace("\r", ""):
+        raise ValueError("holds characters that cannot be kept")
+    return text.replace("\r", "")
+
+
+Words = Annotated[str, AfterValidator(_storable)]
+
+
 class Say(BaseModel):
     """Somebody says something."""
 
-    as_: Annotated[str, Field(alias="as")]
+    as_: Annotated[Words, Field(alias="as")]
     chat: ChatName = "group"
-    text: str
+    text: Words
     client: Client
     lang: str = ""
 
@@ -45,10 +55,10 @@ class Say(BaseModel):
 class Tap(BaseModel):
     """Somebody presses a button."""
 
-    as_: Annotated[str, Field(alias="as")]
+    as_: Annotated[Words, Field(alias="as")]
     chat: ChatName = "group"
     message: Annotated[str, Field(pattern=r"^\d{1,20}$")]
-    data: Annotated[str, Field(max_length=64)]
+    data: Annotated[Words, Field(max_length=64)]
     client: Client
     lang: str = ""
 
@@ -63,7 +73,7 @@ class Clock(BaseModel):
 class Join(BaseModel):
     """Somebody comes into the group."""
 
-    as_: Annotated[str, Field(alias="as")]
+    as_: Annotated[Words, Field(alias="as")]
     lang: str = ""
 
 

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -105,17 +106,7 @@ class TelegramAdapter(Adapter):
 
     async def connect(self) -> None:
         """Ask who we are, until Telegram answers. Errors: TokenRefusedError."""
-        wait_s = 1.0
-        while True:
-            try:
-                await self._bot.initialize()
-                break
-            except InvalidToken as error:
-                raise TokenRefusedError from error
-            except TelegramError as error:
-                self._in_trouble(f"cannot be reached: {type(error).__name__}")
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, ERROR_WAIT_MAX_S)
+        await self._until_done(self._bot.initialize)
         user = self._bot.bot
         sees_all = bool(user.can_read_all_group_messages)
         self._me = Me(user.id, user.username or "", sees_all, self._owners)
@@ -128,6 +119,23 @@ class TelegramAdapter(Adapter):
                 " only, not 签到. Make it an administrator there, or turn privacy mode off with"
                 " BotFather (/setprivacy) and add the bot again"
             )
+
+    async def _until_done(self, call: Callable[[], Awaitable[Any]]) -> None:
+        """Call until it works. Errors: TokenRefusedError."""
+        wait_s = 1.0
+        while True:
+            try:
+                await call()
+            except InvalidToken as error:
+                raise TokenRefusedError from error
+            except (TelegramError, *NONSENSE) as error:
+                self._in_trouble(f"cannot be reached: {type(error).__name__}")
+                problem = to_send_error(error) if isinstance(error, TelegramError) else None
+                await asyncio.sleep(getattr(problem, "seconds", wait_s))
+                wait_s = min(wait_s * 2, ERROR_WAIT_MAX_S)
+            else:
+                self._in_touch()
+                return
 
     @property
     def username(self) -> str:
@@ -148,16 +156,13 @@ class TelegramAdapter(Adapter):
 
     async def poll(self) -> None:
         """Fetch updates until stopped; confirm each batch after its commit."""
-        await self._bot.delete_webhook()
+        await self._until_done(self._bot.delete_webhook)
         offset, wait_s = 0, 1.0
         while not self._stopping:
             try:
                 updates = await self._fetch(offset)
-            except Conflict:
-                self._in_trouble(
-                    "another process polls with this token; only one may. Waiting for it to stop"
-                )
-                await asyncio.sleep(CONFLICT_WAIT_S)
+            except Conflict as error:
+                await self._conflict(error)
             except InvalidToken as error:
                 raise TokenRefusedError from error
             except RetryAfter as error:
@@ -172,6 +177,16 @@ class TelegramAdapter(Adapter):
                 self._in_touch()
                 wait_s = 1.0
                 offset = await self._take(updates, offset)
+
+    async def _conflict(self, error: Conflict) -> None:
+        if "webhook" in error.message.lower():
+            self._in_trouble("somebody has set a webhook for this token; it is removed")
+            await self._until_done(self._bot.delete_webhook)
+            return
+        self._in_trouble(
+            "another process polls with this token; only one may. Waiting for it to stop"
+        )
+        await asyncio.sleep(CONFLICT_WAIT_S)
 
     async def _fetch(self, offset: int) -> list[Any]:
         query = {
@@ -209,7 +224,8 @@ class TelegramAdapter(Adapter):
 
         Waits while the queue is full. Errors: ClosedError while stopping.
         """
-        assert self._me is not None
+        if self._me is None:
+            raise BusyError(1)  # not connected yet
         try:
             event = to_event(raw, self._me, self._clock())
         except UndecodableError as error:
@@ -230,10 +246,15 @@ class TelegramAdapter(Adapter):
 
     async def open_webhook(self, url: str, secret: str) -> None:
         """Tell Telegram where to send updates."""
-        await self._bot.set_webhook(
-            url, secret_token=secret, allowed_updates=ALLOWED_UPDATES, max_connections=40
+        await self._until_done(
+            partial(
+                self._bot.set_webhook,
+                url,
+                secret_token=secret,
+                allowed_updates=ALLOWED_UPDATES,
+                max_connections=40,
+            )
         )
-        self._in_touch()
 
     async def publish_commands(self) -> None:
         """Show the commands in Telegram's menu, in every language and scope."""
@@ -247,7 +268,9 @@ class TelegramAdapter(Adapter):
             for locale in (None, *LOCALES):
                 words = texts(locale or self._locale)
                 menu = [(name, words.say(f"command.{name}")) for name in names]
-                await self._bot.set_my_commands(menu, scope=scope, language_code=locale)
+                await self._until_done(
+                    partial(self._bot.set_my_commands, menu, scope=scope, language_code=locale)
+                )
 
     async def close(self) -> None:
         """End the connections."""

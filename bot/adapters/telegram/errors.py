@@ -37,8 +37,12 @@ def to_send_error(error: TelegramError) -> SendError | None:
     if isinstance(error, BadRequest):
         done = any(words in error.message.lower() for words in _DONE_ALREADY)
         return None if done else RefusedError(error.message)
-    if isinstance(error, Forbidden | InvalidToken):
+    if isinstance(error, Forbidden):
         return RefusedError(error.message)
+    if isinstance(error, InvalidToken):  # a wrong setting must not cost what waits
+        return NotSentError("the token is refused")
     if isinstance(error.__cause__, _NEVER_LEFT):
         return NotSentError(type(error.__cause__).__name__)
+    if error.message == "Bad Gateway":  # Telegram's front did not reach Telegram
+        return NotSentError(error.message)
     return MaybeSentError(f"{type(error).__name__}: {error.message}")
