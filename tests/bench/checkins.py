@@ -44,7 +44,9 @@ def run(plan: Plan, result: Result) -> None:
     parts = _parts(days, plan.rounds)
     base = rates.pop("base")
     result.figures.append(one("the same statements, sqlite3 alone", "/s", base, note="baseline"))
+    costs = {name: rates.pop(name) for name in list(rates) if name.startswith("CPU")}
     result.figures += [one(name, "/s", values, base=base) for name, values in rates.items()]
+    result.figures += [one(name, "us", values) for name, values in costs.items()]
     result.figures += _layers(rates, base, parts)
     per_event = path.per_event(steps, count)
     note = ", ".join(f"{n:g}x {name}" for name, n in per_event.items())
@@ -58,6 +60,8 @@ def _round(
     units: Any,
     rates: dict[str, list[float]],
 ) -> None:
+    count = sum(len(events) for events in units.values())
+
     def add(name: str, rate: float) -> None:
         rates.setdefault(name, []).append(rate)
 
@@ -68,7 +72,9 @@ def _round(
     ):
         with store.fresh() as url:
             engine = open_engine(url)
+            cpu_s = time.process_time()
             add(name, path.whole(engine, days, mode=mode))
+            add(f"CPU: {name}", (time.process_time() - cpu_s) / count * 1e6)
             engine.dispose()
     for name, limiter in (("worker alone", Limiter()), ("worker alone, without limits", None)):
         with store.fresh() as url:

@@ -14,6 +14,7 @@ WORKERS = (1, 2, 4)
 
 def run(plan: Plan, result: Result) -> None:
     who, days = community(plan)
+    days = {FIRST: days[FIRST]}  # a third of SQLite's: four times as slow
     units = path.asked(days)
     count = sum(len(events) for events in units.values())
     rates: dict[str, list[float]] = {}

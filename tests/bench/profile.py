@@ -48,7 +48,7 @@ def run(plan: Plan, result: Result) -> None:
 
 def _place(file: str, name: str) -> str:
     if "sqlite3" in name:
-        return "sqlite3 " + name.split("'")[1]
+        return "sqlite3 " + name.replace("<method ", "").split(" of ")[0].strip("'<>")
     for floor in ("bot", "handlers", "storage", "content", "sqlalchemy", "limits"):
         if f"/{floor}/" in file:
             return f"{floor}/{Path(file).name}"
