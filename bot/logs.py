@@ -45,3 +45,5 @@ def set_up(level: str, secrets: Iterable[str]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "telegram", "apscheduler", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It would log what it cannot parse, and members' words may be in that.
+    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)

@@ -156,10 +156,11 @@ class Router:
 
 def _without_mention(words: str, bot_name: str) -> str:
     """Return the words without `@bot` before or after them."""
-    for part in (words.split(maxsplit=1)[:1], words.rsplit(maxsplit=1)[-1:]):
-        if part and part[0].startswith("@") and mentions(part[0], bot_name):
-            words = words.removeprefix(part[0]).removesuffix(part[0]).strip()
-    return words
+    if "@" not in words or not mentions(words, bot_name):
+        return words
+    name = re.escape(bot_name)
+    mention = rf"^@{name}(?![A-Za-z0-9_])\s*|\s+@{name}$"
+    return re.sub(mention, "", words, flags=re.IGNORECASE)
 
 
 def discover() -> Router:

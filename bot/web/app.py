@@ -119,7 +119,7 @@ def _add_webhook(app: FastAPI, telegram: TelegramAdapter, secret: str) -> None:
             return JSONResponse({"error": "the secret is wrong"}, status_code=403)
         try:
             raw = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return JSONResponse({"error": "the body is not JSON"}, status_code=400)
         try:
             await telegram.receive(raw)

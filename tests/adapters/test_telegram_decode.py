@@ -324,9 +324,10 @@ def test_a_longer_name_that_begins_like_ours_is_another(group):
     assert decode(update).addressed is False
 
 
-def test_a_reply_to_the_bot_addresses_it(tg, group):
+def test_a_mere_answer_to_the_bot_asks_nothing_of_it(tg, group):
+    """People answer a bot with thanks and laughter; that is no unknown command."""
     said = tg.bot_says(group, "今天签到了吗")
-    assert decode(tg.say(group, tg.user("小明"), "什么", reply_to=said)).addressed is True
+    assert decode(tg.say(group, tg.user("小明"), "什么", reply_to=said)).addressed is False
 
 
 def test_private_words_are_always_addressed(tg):

@@ -148,12 +148,17 @@ def test_an_owner_adopts_a_group_that_has_no_points_yet(stage: Stage, checked_in
     assert stage.balance("小明") == (0 if checked_in else 5)
 
 
-def test_one_who_only_looked_before_the_adoption_is_at_home_in_the_main_programme(
+def test_one_who_only_looked_before_the_adoption_is_not_paid_into_the_abandoned_programme(
     stage: Stage,
 ) -> None:
     stage.says("小明", "积分", chat=OTHER)
     stage.play(stage.event(stage.person("群主", role="owner"), kind="bot_added", chat=OTHER))
+    stage.heard()
     stage.says("小明", "签到", private=True)
+    assert "回到群里" in stage.heard()
+    stage.says("小明", "签到", chat=OTHER)
+    stage.says("小明", "积分", private=True)
+    assert "你有 5 积分" in stage.heard()
     assert stage.balance("小明") == 5
 
 

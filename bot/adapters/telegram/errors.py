@@ -29,20 +29,24 @@ _DONE_ALREADY = ("message is not modified", "query is too old")
 
 def to_send_error(error: TelegramError) -> SendError | None:
     """Return our error, or None where the platform says that there was nothing left to do."""
+    if isinstance(error, BadRequest) and any(
+        words in error.message.lower() for words in _DONE_ALREADY
+    ):
+        return None
+    if isinstance(error, ChatMigrated):
+        return MovedError(str(error.new_chat_id))
     if isinstance(error, RetryAfter):
         wait = error.retry_after
         return RetryAfterError(wait.total_seconds() if isinstance(wait, timedelta) else wait)
-    if isinstance(error, ChatMigrated):
-        return MovedError(str(error.new_chat_id))
-    if isinstance(error, BadRequest):
-        done = any(words in error.message.lower() for words in _DONE_ALREADY)
-        return None if done else RefusedError(error.message)
-    if isinstance(error, Forbidden):
+    if isinstance(error, BadRequest | Forbidden):
         return RefusedError(error.message)
-    if isinstance(error, InvalidToken):  # a wrong setting must not cost what waits
-        return NotSentError("the token is refused")
-    if isinstance(error.__cause__, _NEVER_LEFT):
-        return NotSentError(type(error.__cause__).__name__)
-    if error.message == "Bad Gateway":  # Telegram's front did not reach Telegram
+    if _certainly_not_sent(error):
         return NotSentError(error.message)
     return MaybeSentError(f"{type(error).__name__}: {error.message}")
+
+
+def _certainly_not_sent(error: TelegramError) -> bool:
+    """Whether nothing left us, or Telegram's front did not reach Telegram, or knows us not."""
+    never_left = isinstance(error.__cause__, _NEVER_LEFT)
+    # A wrong token must not cost what waits: the next start may have the right one.
+    return never_left or isinstance(error, InvalidToken) or error.message == "Bad Gateway"
