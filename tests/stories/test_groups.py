@@ -47,7 +47,7 @@ def test_one_who_left_earns_nothing_in_private_and_is_told_that_the_points_wait(
     stage.advance(days=1)
     stage.heard()
     stage.says("小明", "签到", private=True)
-    assert "回到群里，积分还在等你" in stage.heard()
+    assert "积分还在等你" in stage.heard()
     assert stage.balance("小明") == 5
 
 
