@@ -29,10 +29,11 @@ _CHECKS = {
         " WHERE owner_id <> 0 AND (available < 0 OR pending < 0 OR held < 0 OR debt > 0)"
     ),
     "every check-in was paid once": Sql(
-        "SELECT c.programme_id, c.member_id, c.day FROM checkin c LEFT JOIN posting p"
+        "SELECT c.programme_id, c.member_id, c.day FROM checkin c LEFT JOIN"
+        " (SELECT programme_id, to_owner, day, COUNT(*) AS times FROM posting"
+        " WHERE reason = 'checkin' GROUP BY programme_id, to_owner, day) p"
         " ON p.programme_id = c.programme_id AND p.to_owner = c.member_id AND p.day = c.day"
-        " AND p.reason = 'checkin' GROUP BY c.programme_id, c.member_id, c.day"
-        " HAVING COUNT(p.id) <> 1"
+        " WHERE COALESCE(p.times, 0) <> 1"
     ),
     "what was earned in all is what was issued": Sql(
         "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"

@@ -32,7 +32,7 @@ _IN = (
 )
 
 
-def _statements(window: Window) -> tuple[Sql, Sql, Sql]:
+def _statements(window: Window) -> tuple[Sql, Sql, Sql, Sql]:
     column = _COLUMN.get(window, "total_earned")
     inside = _IN.format(column=column)
     return (
@@ -48,17 +48,31 @@ def _statements(window: Window) -> tuple[Sql, Sql, Sql]:
             f" FROM account WHERE {inside}"
         ),
         Sql(f"SELECT {column} FROM account WHERE {inside} AND owner_id = :member"),
+        Sql(f"SELECT COUNT(*) FROM account WHERE {inside} AND {column} > :mine"),
     )
 
 
 _BY_WINDOW = {window: _statements(window) for window in WINDOWS}
 
 
+def own_place(
+    tx: Tx, programme_id: int, window: Window, today: date, member_id: int
+) -> Place | None:
+    """Return a member's place alone: cheaper than the board around it. None without points."""
+    _, _, mine, above = _BY_WINDOW[window]
+    values = {"programme": programme_id, "first": windows.start(window, today)}
+    row = tx.one(mine, **values, member=member_id)
+    if row is None:
+        return None
+    (better,) = tx.one(above, **values, mine=row[0])
+    return Place(int(better) + 1, member_id, "", row[0])
+
+
 def board(
     tx: Tx, programme_id: int, window: Window, today: date, *, places: int, member_id: int = 0
 ) -> Board:
     """Return a window's board on a day of the programme, with the place of `member_id`."""
-    top, ranks, mine = _BY_WINDOW[window]
+    top, ranks, mine, _ = _BY_WINDOW[window]
     values = {"programme": programme_id, "first": windows.start(window, today)}
     own_row = tx.one(mine, **values, member=member_id)
     own_points = own_row[0] if own_row else 0

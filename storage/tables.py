@@ -141,6 +141,17 @@ account = Table(
     Column("streak", Integer, nullable=False, server_default="0"),
     _number("last_posting"),
     _number("prev_posting"),
+    *(
+        Index(
+            f"ix_account_{window}_board",
+            "programme_id",
+            "wallet",
+            f"{window}_earned",
+            "earned_day",
+            "owner_id",
+        )
+        for window in ("day", "week", "month", "total")
+    ),
     CheckConstraint("available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0", name="buckets"),
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": "70"},

@@ -240,12 +240,12 @@ def test_two_days_that_arrive_at_once_make_a_streak_of_two(pool: Engine) -> None
         found_two = members.find(two, camp, who, None)
         assert found_one is not None
         assert found_two is not None
-        checkins.add(one, camp, found_one, DAY, NOW)
+        checkins.add(one, camp, found_one.id, DAY, NOW)
         give(one, camp, found_one.id, 5, day=DAY, reason="checkin")
         ledger.write_totals(one)
         first.commit()
         yesterday = DAY - timedelta(days=1)
-        checkins.add(two, camp, found_two, yesterday, NOW)
+        checkins.add(two, camp, found_two.id, yesterday, NOW)
         give(two, camp, found_two.id, 5, day=yesterday, reason="checkin")
         ledger.write_totals(two)
         second.commit()

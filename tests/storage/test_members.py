@@ -113,7 +113,7 @@ def test_a_day_is_checked_in_once(engine: Engine) -> None:
         group = _group(tx, camp, "-1")
         for expected in (1, None):
             ming = members.arrive(tx, camp, group, MING, NOW)
-            assert checkins.add(tx, camp, ming, DAY, NOW) == expected
+            assert checkins.add(tx, camp, ming.id, DAY, NOW) == expected
         give(tx, camp, ming.id, 5, reason="checkin")  # the books want it paid
         ming = members.arrive(tx, camp, group, MING, NOW)
         assert (ming.checkin_day, ming.streak) == (DAY, 1)

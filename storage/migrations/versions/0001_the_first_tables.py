@@ -42,6 +42,12 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "70"},
         sqlite_with_rowid=False,
     )
+    for window in ("day", "week", "month", "total"):
+        op.create_index(
+            f"ix_account_{window}_board",
+            "account",
+            ["programme_id", "wallet", f"{window}_earned", "earned_day", "owner_id"],
+        )
     op.create_table(
         "inbox",
         sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
