@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ DEMO_PORT = 8080
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # the books are for the bot's own user alone
     try:
         status: int = options.run(options)
     except SettingsError as error:
@@ -73,6 +75,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _serve(work: Any, settings: Settings) -> int:
     from bot.adapters.telegram.adapter import TokenRefusedError  # noqa: PLC0415 - the same
+    from bot.worker import StoreDownError  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
     from storage.lock import LockedError  # noqa: PLC0415 - the same
     from storage.schema import SchemaError  # noqa: PLC0415 - the same
@@ -84,7 +87,7 @@ def _serve(work: Any, settings: Settings) -> int:
         return _fail("QUNYING_TELEGRAM_TOKEN: Telegram does not know this token (ask BotFather)")
     except (LockedError, SchemaError, OSError) as error:
         return _fail(str(error))
-    except DATABASE_ERRORS as error:
+    except (StoreDownError, *DATABASE_ERRORS) as error:
         return _fail(_database_trouble(error))
     return 0
 

@@ -10,12 +10,13 @@ from random import SystemRandom
 
 from sqlalchemy import Engine
 
+from bot import metrics
 from bot.adapters.base import Adapter
 from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock, MovableClock, utc_now
 from bot.config import Settings, SettingsError
-from bot.demo import Community, community, make_history
+from bot.demo import Community, community, make_history, open_room
 from bot.dispatcher import Dispatcher
 from bot.running import App
 from bot.sender import Sender
@@ -54,8 +55,8 @@ async def serve(settings: Settings, *, demo: bool = False) -> None:
             app.lock = lock
             try:
                 await app.start()
-                if demo:
-                    _welcome(app)
+                if app.local is not None:
+                    _welcome(app, "demo" if demo else "no platform is set: a chat room")
                 _log.info("ready in %.2f s", time.monotonic() - started)
                 await app.wait(stop)
             finally:
@@ -73,7 +74,10 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     who = community(settings.locale)
     if demo:
         make_history(engine, router, who, defaults, clock())
-    dispatcher = Dispatcher(_workers(settings, engine, clock, defaults), router)
+    workers = _workers(settings, engine, clock, defaults, limited=not demo)
+    if room:
+        workers[0].run([partial(open_room, title=who.title, defaults=defaults, now=clock())])
+    dispatcher = Dispatcher(workers, router)
     telegram = _telegram(settings, clock, dispatcher)
     local = _local(who, clock, dispatcher) if room else None
     adapters: list[Adapter] = [adapter for adapter in (telegram, local) if adapter is not None]
@@ -82,16 +86,22 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         clock=clock,
         dispatcher=dispatcher,
         sender=Sender(adapters, run=dispatcher.run, clock=clock),
-        web=_web(settings, engine, dispatcher, telegram=telegram, local=local, clock=clock),
+        web=_web(
+            settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, demo=demo
+        ),
         telegram=telegram,
         local=local,
     )
 
 
-def _workers(settings: Settings, engine: Engine, clock: Clock, defaults: Defaults) -> list[Worker]:
+def _workers(
+    settings: Settings, engine: Engine, clock: Clock, defaults: Defaults, *, limited: bool
+) -> list[Worker]:
     """Return one worker for SQLite, which has one writer, and several for PostgreSQL."""
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    limiter = Limiter(redis_url)
+    limiter = Limiter(redis_url) if limited else None  # a day passes quickly in the demo
+    if limiter is not None:
+        metrics.LIMITS_OPEN.set_function(lambda: limiter.failures)
     rng = SystemRandom()
     count = 1 if engine.dialect.name == "sqlite" else POSTGRES_WORKERS
     workers = [
@@ -139,6 +149,7 @@ def _web(
     telegram: TelegramAdapter | None,
     local: LocalAdapter | None,
     clock: Clock,
+    demo: bool,
 ) -> WebServer:
     secret = settings.telegram_webhook_secret if settings.telegram_mode == "webhook" else None
     parts = Parts(
@@ -151,7 +162,7 @@ def _web(
     web = build_web(parts, hosts=LOOPBACK if only_here else None)
     if local is not None:
         assert isinstance(clock, MovableClock)
-        web.include_router(room_routes(local, engine, clock))
+        web.include_router(room_routes(local, engine, clock, demo=demo))
     return WebServer(web, settings.web_host, settings.web_port)
 
 
@@ -163,11 +174,11 @@ def _database_up(engine: Engine) -> bool:
         return False
 
 
-def _welcome(app: App) -> None:
+def _welcome(app: App, what: str) -> None:
     host, port = app.web.address
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
     print(  # noqa: T201 - the demo's answer to the one who started it
-        f"\n  群营 Qunying · demo\n  http://{shown}:{port}/room?lang=zh  中文\n"
+        f"\n  群营 Qunying · {what}\n  http://{shown}:{port}/room?lang=zh  中文\n"
         f"  http://{shown}:{port}/room?lang=en  English\n  Ctrl+C ends it.\n",
         flush=True,
     )

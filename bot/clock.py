@@ -11,6 +11,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+SHIFT_MAX = timedelta(days=366)
+
+
 class MovableClock:
     """A wall clock that can be moved on: the demo's tomorrow."""
 
@@ -23,8 +26,8 @@ class MovableClock:
         return utc_now() + self.shift
 
     def forward(self, by: timedelta) -> datetime:
-        """Move on and return the new present. Errors: ValueError for a step back."""
-        if by < timedelta():
-            raise ValueError("the clock moves forward only")
+        """Move on and return the new present. Errors: ValueError: a step back, or too far."""
+        if by < timedelta() or self.shift + by > SHIFT_MAX:
+            raise ValueError("the clock moves forward, and no more than a year")
         self.shift += by
         return self()

@@ -1,10 +1,13 @@
 """Settings from the environment or `.env`: refused at start with name, problem and example."""
 
+import os
 import re
-from pathlib import Path
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -13,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from content.texts import LOCALES
 
 PREFIX = "QUNYING_"
+TESTS = "QUNYING_TEST_"
 _TOKEN = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 EXAMPLES = {
@@ -71,6 +75,8 @@ class Settings(BaseSettings):
             ) from None
         if backend not in {"sqlite", "postgresql+psycopg"}:
             raise ValueError(f"{backend} is not supported")
+        if backend == "sqlite" and make_url(value).database in {None, "", ":memory:"}:
+            raise ValueError("names no file, and points are kept in one")
         return value
 
     @field_validator("redis_url")
@@ -118,7 +124,7 @@ class Settings(BaseSettings):
         owners = [owner.strip() for owner in value.split(",") if owner.strip()]
         for owner in owners:
             if not re.fullmatch(r"(telegram:\d+|wecom:\S+)", owner):
-                raise ValueError(f"{owner!r} is not platform:id")
+                raise ValueError("is not a list of platform:id, the id of Telegram being a number")
         return frozenset(owners)
 
     @field_validator("telegram_token")
@@ -139,17 +145,10 @@ class Settings(BaseSettings):
     def _webhook_needs(self) -> "Settings":
         if self.telegram_token and self.telegram_mode == "webhook":
             if not (self.public_url or "").startswith("https://"):
-                raise ValueError("telegram_mode webhook needs an https public_url")
+                raise ValueError("public_url must begin with https:// for the webhook")
             if self.telegram_webhook_secret is None:
-                raise ValueError("telegram_mode webhook needs a telegram_webhook_secret")
+                raise ValueError("telegram_webhook_secret is needed for the webhook")
         return self
-
-    @property
-    def data_folder(self) -> Path:
-        """Where the installation keeps its own files: beside the SQLite file, else `data`."""
-        url = make_url(self.database_url)
-        is_file = url.drivername == "sqlite" and url.database not in {None, "", ":memory:"}
-        return Path(str(url.database)).parent if is_file else Path("data")
 
     def secrets(self) -> list[str]:
         """Return every secret value, for the log filter."""
@@ -159,16 +158,35 @@ class Settings(BaseSettings):
             self.telegram_webhook_secret,
         ]
         values = [secret.get_secret_value() for secret in found if secret]
-        password = make_url(self.database_url).password
-        return values + ([str(password)] if password else [])
+        urls = [self.database_url, self.redis_url.get_secret_value() if self.redis_url else ""]
+        for url in filter(None, urls):
+            password = urlsplit(url).password
+            values += [password, unquote(password)] if password else []
+        return values
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings. Errors: SettingsError, a line for each wrong one."""
+    unknown = _unknown_names()
+    if unknown:
+        raise SettingsError("\n".join(unknown))
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _unknown_names() -> list[str]:
+    """Return a line for each setting that does not exist: a slip would pass unnoticed."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    wrong = sorted(n for n in given - known if n.startswith(PREFIX) and not n.startswith(TESTS))
+    lines = []
+    for name in wrong:
+        nearest = get_close_matches(name, known, n=1)
+        meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+        lines.append(f"{name}: there is no such setting{meant}")
+    return lines
 
 
 def _explain(problem: Any) -> str:

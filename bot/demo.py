@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import partial
 from importlib import resources
 from random import Random
 from typing import Any
@@ -70,7 +71,8 @@ def make_history(
     worker = Worker(engine, clock=clock, rng=rng, limiter=None, defaults=defaults)
     programme_zone = defaults.zone_info
     today = now.astimezone(programme_zone).date()
-    worker.run([lambda tx: _open(tx, who, defaults, now - timedelta(days=DAYS))])
+    begin = now - timedelta(days=DAYS)
+    worker.run([partial(open_room, title=who.title, defaults=defaults, now=begin)])
     for back in range(DAYS, -1, -1):
         day = today - timedelta(days=back)
         moments = []
@@ -87,9 +89,11 @@ def make_history(
     _talk(worker, who, now)
 
 
-def _open(tx: Tx, who: Community, defaults: Defaults, at: datetime) -> None:
-    programmes.create(tx, MAIN, who.title, defaults, at)
-    programmes.open_group(tx, PLATFORM, GROUP, who.title, by_owner=True, defaults=defaults, now=at)
+def open_room(tx: Tx, *, title: str, defaults: Defaults, now: datetime) -> None:
+    """Let the room's group be there, in the main programme."""
+    programmes.create(tx, MAIN, title, defaults, now)
+    if programmes.group(tx, PLATFORM, GROUP) is None:
+        programmes.open_group(tx, PLATFORM, GROUP, title, by_owner=True, defaults=defaults, now=now)
 
 
 def _check_in(

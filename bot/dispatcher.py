@@ -96,7 +96,8 @@ class Dispatcher:
             done = self._loop.create_future()
             done.set_result(Outcome("ignored"))
             return done
-        line = crc32(f"{event.platform}:{event.chat.id}".encode()) % len(self._queues)
+        # By person, not by chat: it is a member's rows that are locked, and he has several chats.
+        line = crc32(f"{event.platform}:{event.sender.id}".encode()) % len(self._queues)
         return self._enqueue(Asked(event, match), line)
 
     async def run(self, job: Job) -> Any:

@@ -13,6 +13,7 @@ from storage.outbox import Outgoing
 
 TAP, ANSWER, POST, LIVE_EDIT = range(4)
 MERGED_MAX = 20
+WAITING_PER_PERSON_MAX = 3
 Key = tuple[int, int]
 
 
@@ -65,18 +66,29 @@ class Line:
     items: list[Item] = field(default_factory=list)
     not_before: float = 0.0
     failures: int = 0
+    sending: bool = False
     task: asyncio.Task[None] | None = None
     turn: asyncio.Future[None] | None = None
     """Our place among all chats, while we wait for it."""
     turn_priority: int = LIVE_EDIT
 
     def add(self, item: Item) -> Item | None:
-        """Queue an item; return the waiting edit of the same message that it replaces, if any."""
+        """Queue an item; return the one that it replaces, if any.
+
+        That is an edit of the same message, or the oldest of too many answers to one person.
+        """
         if item.out.kind == "edit":
             for index, other in enumerate(self.items):
                 if other.out.kind == "edit" and other.out.target == item.out.target:
                     self.items[index] = item
                     return other
+        if item.priority == ANSWER:
+            own = [other for other in self.items if other.out.person == item.out.person]
+            if len(own) >= WAITING_PER_PERSON_MAX:  # nobody's answers may crowd out the others'
+                replaced = own[0]
+                self.items.remove(replaced)
+                self.items.append(item)
+                return replaced
         self.items.append(item)
         self.items.sort(key=lambda waiting: (waiting.priority, waiting.out.id))
         return None

@@ -16,6 +16,7 @@ from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage.db import DATABASE_ERRORS
+from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,9 @@ class App:
             await telegram.poll()
 
     async def _tidy(self) -> None:
-        await self.dispatcher.run(partial(tidy, now=self.clock()))
+        gone = FORGET_MAX
+        while gone >= FORGET_MAX:  # a little at a time: events go between
+            gone = await self.dispatcher.run(partial(tidy, now=self.clock()))
 
     async def _look_at_lock(self) -> None:
         """End, rather than serve a database beside another process."""

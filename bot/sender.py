@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from bot import metrics
 from bot.adapters.base import (
     Adapter,
@@ -16,15 +18,13 @@ from bot.adapters.base import (
     NotSentError,
     RetryAfterError,
     SendError,
-    units,
 )
 from bot.budget import Budget
 from bot.clock import Clock
 from bot.line import TAP, Item, Key, Line, together
 from bot.worker import Job
-from content.message import Reply, pack
 from storage import outbox, programmes
-from storage.db import Tx, to_ms
+from storage.db import DATABASE_ERRORS, Tx, to_ms
 from storage.outbox import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ MAYBE_SENT_TRIES = 2
 MAYBE_SENT_WAIT_S = 1.0
 NOT_SENT_WAIT_MAX_S = 60.0
 OVERALL_BURST = 5
+IN_FLIGHT_S = 2.0
+LAST_MARKS_S = 0.5
 
 Again = tuple[float, list[Item]]
 """What is to be tried again, after how many seconds."""
@@ -56,6 +58,10 @@ class Sender:
         self._clock = clock
         self._lines: dict[tuple[str, str], Line] = {}
         self._overall = {
+            name: Budget(_overall_rate(adapter), OVERALL_BURST)
+            for name, adapter in self._adapters.items()
+        }
+        self._for_taps = {  # beside the messages', so that neither holds up the other
             name: Budget(_overall_rate(adapter), OVERALL_BURST)
             for name, adapter in self._adapters.items()
         }
@@ -94,16 +100,18 @@ class Sender:
             if key in self._known or out.platform not in self._adapters or self._stopped:
                 continue
             self._known.add(key)
-            self._queue(Item.of(out))
+            try:
+                self._queue(Item.of(out))
+            except msgspec.DecodeError:  # written by a version that spoke otherwise
+                _log.exception("message %d cannot be read", out.id)
+                self._marks.setdefault("failed", []).append(key)
+                self._done([], "failed")
         metrics.OUTBOX.set(self.waiting)
 
     def _queue(self, item: Item) -> None:
         if item.out.kind == "tap":
-            if units(item.reply.text) <= self._adapters[item.out.platform].limits.toast_max:
-                self._hurry(self._tap(item))
-                return
-            self._hurry(self._rest(item.out))  # too long to be shown so: said in the chat
-            item.out = item.out._replace(kind="say", target=None)
+            self._hurry(self._tap(item))
+            return
         line = self._line(item.out.platform, item.out.chat_id)
         replaced = line.add(item)
         if replaced is not None:
@@ -136,16 +144,14 @@ class Sender:
         self._taps.add(task)
         task.add_done_callback(self._taps.discard)
 
-    async def _rest(self, out: Outgoing) -> None:
-        """Let a pressed button come to rest, without a word."""
-        with suppress(SendError):
-            await self._adapters[out.platform].deliver(out._replace(payload=pack(Reply(""))))
-
     async def _tap(self, item: Item) -> None:
         wait_s = 0.0
-        while not self._expired(item):
+        while True:
             await asyncio.sleep(wait_s)
-            await self._overall[item.out.platform].take(TAP)
+            await self._for_taps[item.out.platform].take(TAP)
+            if self._expired(item):
+                self._for_taps[item.out.platform].give_back()
+                return
             again = await self._send([item], failures=item.tries)
             if again is None:
                 return
@@ -158,13 +164,16 @@ class Sender:
                 if not line.items:
                     continue
                 items = line.take(self._adapters[line.platform].limits.text_max)
+                line.sending = True
                 again = await self._send(items, failures=line.failures)
+                line.sending = False
                 if again is None:
                     line.failures = 0
                 else:
-                    line.failures += 1
+                    line.failures += again[0] > 0
                     line.put_back(again[1], again[0])
         finally:
+            line.sending = False
             line.task = None
             self._forget(line)
 
@@ -189,6 +198,17 @@ class Sender:
 
     async def _send(self, items: list[Item], *, failures: int) -> Again | None:
         """Send items as one message; return what is to be tried again."""
+        try:
+            return await self._attempt(items, failures)
+        except DATABASE_ERRORS as error:  # a mark could not be written: nothing is known to be said
+            _log.warning("the outbox cannot be marked: %s", type(error).__name__)
+            return MAYBE_SENT_WAIT_S, items
+        except Exception:  # noqa: BLE001 - one of three last stands: a bug must not stop the rest
+            _log.exception("message %d could not be sent", items[0].out.id)
+            self._done(items, "failed")
+            return None
+
+    async def _attempt(self, items: list[Item], failures: int) -> Again | None:
         first = items[0]
         adapter = self._adapters[first.out.platform]
         if first.reply.once and not first.marked:
@@ -201,10 +221,6 @@ class Sender:
             await adapter.deliver(first.parts[0])
         except SendError as error:
             return await self._judge(items, error, failures)
-        except Exception:  # noqa: BLE001 - one of three last stands: a bug must not stop the rest
-            _log.exception("message %d could not be sent", first.out.id)
-            self._done(items, "failed")
-            return None
         del first.parts[0]
         if first.parts:
             first.tries = 0
@@ -279,7 +295,13 @@ class Sender:
         try:
             while self._marks:
                 marks, self._marks = self._marks, {}
-                await self._run(partial(_write_marks, marks=marks))
+                try:
+                    await self._run(partial(_write_marks, marks=marks))
+                except BaseException:
+                    for state, keys in self._marks.items():
+                        marks.setdefault(state, []).extend(keys)
+                    self._marks = marks  # not written: they are for the next time
+                    raise
                 for keys in marks.values():
                     self._known.difference_update(keys)
                 metrics.OUTBOX.set(self.waiting)
@@ -295,11 +317,18 @@ class Sender:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_s)
         self._stopped = True
+        busy = [line.task for line in self._lines.values() if line.task and line.sending]
+        if busy:  # cut off now, they would be said again at the next start
+            await asyncio.wait(busy, timeout=IN_FLIGHT_S)
         tasks = [line.task for line in self._lines.values() if line.task] + list(self._taps)
-        tasks += [self._marking] if self._marking else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        marking = self._marking or (asyncio.create_task(self._mark()) if self._marks else None)
+        if marking is not None:
+            await asyncio.wait([marking], timeout=LAST_MARKS_S)
+            marking.cancel()
+            await asyncio.gather(marking, return_exceptions=True)
         return len(self._known)
 
 

@@ -29,8 +29,10 @@ from storage.programmes import Defaults, Group, Programme
 _log = logging.getLogger(__name__)
 
 PRIVATE_RECEIPTS = 0
-"""Receipts of private chats stand under no programme: a person's may change between deliveries."""
+"""Receipts of private chats, and of the bot's own coming and going, stand under no programme:
+which one is theirs may change between two deliveries."""
 ALONE_TRIES = 3
+OPENS_A_GROUP = {"message", "tap", "joined", "bot_added", "bot_promoted"}
 TAP_LIFE = timedelta(seconds=150)
 
 
@@ -44,11 +46,16 @@ class Outcome:
     error: Exception | None = None
 
 
-class Asked(NamedTuple):
-    """An event together with what the router made of it."""
+@dataclass(slots=True, eq=False)
+class Asked:
+    """An event together with what the router made of it.
+
+    The rate limit is asked once for each delivery, however often its batch must be run again.
+    """
 
     event: Event
     match: Match
+    verdict: Verdict | None = None
 
 
 class Apology(NamedTuple):
@@ -129,6 +136,8 @@ class Worker:
             except DATABASE_ERRORS as error:
                 self.unsure = True
                 _log.warning("batch of %d broken, one by one: %s", len(units), _name(error))
+            except Exception:  # noqa: BLE001 - what cannot be written costs one unit, not the batch
+                _log.exception("batch of %d cannot be written, one by one", len(units))
         for index, unit in enumerate(units):
             if outcomes[index].state == "again":
                 try:
@@ -146,13 +155,16 @@ class Worker:
             except DATABASE_ERRORS as problem:
                 self.unsure = True
                 error = problem
+            except Exception as problem:  # noqa: BLE001 - what cannot be written costs one unit
+                _log.exception("unit cannot be written", extra={"event": _key(unit)})
+                return Outcome("failed", error=problem)
             else:
                 if outcome.state != "again":
                     return outcome
                 error = outcome.error
             if error is not None and storage_is_down(error):
                 raise error
-        _log.error("unit %s failed", _key(unit), exc_info=error)
+        _log.error("unit failed", exc_info=error, extra={"event": _key(unit)})
         if isinstance(unit, Asked):
             return self._alone(Apology(unit.event))
         return Outcome("failed", error=error)
@@ -180,16 +192,19 @@ class Worker:
         except Refusal as refusal:
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=refusal)
-            instead = partial(self._refuse, event=unit.event, refusal=refusal)
+            if unit.verdict is Verdict.SILENT:  # done in spite of the limit, but not talked about
+                instead = partial(self._receive, event=unit.event)
+            else:
+                instead = partial(self._refuse, event=unit.event, refusal=refusal)
         except Exception as error:  # noqa: BLE001 - a bug in one handler must not stop the rest
-            _log.exception("unit %s failed", _key(unit))
+            _log.exception("unit failed", extra={"event": _key(unit)})
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=error)
             instead = partial(self._apologise, event=unit.event)
         try:
             return self._try(tx, instead)
         except Exception as error:  # noqa: BLE001 - a bug in our own words must not, either
-            _log.exception("unit %s has no answer", _key(unit))
+            _log.exception("unit has no answer", extra={"event": _key(unit)})
             return Outcome("failed", error=error)
 
     @staticmethod
@@ -216,10 +231,10 @@ class Worker:
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
             return Outcome("stale", self._put(tx, event, place, None, now))
-        verdict = self._verdict(event, place)
-        if verdict is Verdict.SILENT:
-            return Outcome("silent", self._put(tx, event, place, None, now))
-        if verdict is Verdict.WARN:
+        verdict = asked.verdict = asked.verdict or self._verdict(event, place)
+        if verdict is Verdict.SILENT and not asked.match.always:
+            return Outcome("silent")
+        if verdict is Verdict.WARN and not asked.match.always:
             return self._warn(tx, event, place, now)
         ctx = Context(
             event=event,
@@ -243,23 +258,27 @@ class Worker:
         group = programmes.group(tx, event.platform, event.chat.id)
         if group is None and event.kind == "migrated":
             group = programmes.group(tx, event.platform, event.target)
+        if event.chat.kind == "channel" or (group is None and event.kind not in OPENS_A_GROUP):
+            return Place(programmes.programme(tx, programmes.MAIN), None, None)
         if group is None:
             group = programmes.open_group(
                 tx,
                 event.platform,
                 event.chat.id,
                 event.chat.title,
-                by_owner=event.sender.role == "owner",
+                by_owner=event.kind == "bot_added" and event.sender.role == "owner",
                 defaults=self._defaults,
                 now=now,
             )
         elif event.kind == "message":
             programmes.keep_title(tx, group, event.chat.title)
         programme = programmes.programme(tx, group.programme_id)
-        person = None
-        if event.kind in {"message", "tap"} and event.sender.kind == "person":
-            person = members.arrive(tx, programme.id, group.id, event.who, now)
-        return Place(programme, group, person)
+        if event.kind not in {"message", "tap"} or event.sender.kind != "person":
+            return Place(programme, group, None)
+        came = event.kind == "message"
+        person = members.arrive(tx, programme.id, group.id, event.who, now, came=came)
+        inside = person.state == "active"
+        return Place(programme, group, person if inside else None, former=not inside)
 
     @staticmethod
     def _private_place(tx: Tx, event: Event) -> Place:
@@ -272,7 +291,8 @@ class Worker:
 
     @staticmethod
     def _first_time(tx: Tx, event: Event, place: Place, now: datetime) -> bool:
-        under = place.programme.id if place.group else PRIVATE_RECEIPTS
+        of_members = event.kind in {"message", "tap", "joined", "left"}
+        under = place.programme.id if place.group and of_members else PRIVATE_RECEIPTS
         return inbox.first_time(tx, under, event.key, now)
 
     def _verdict(self, event: Event, place: Place) -> Verdict:
@@ -288,6 +308,11 @@ class Worker:
         name = isolate(event.who.clean_name)
         text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
         return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
+
+    def _receive(self, tx: Tx, *, event: Event) -> Outcome:
+        now = self._clock()
+        self._first_time(tx, event, self._place(tx, event, now), now)
+        return Outcome("silent")
 
     def _refuse(self, tx: Tx, *, event: Event, refusal: Refusal) -> Outcome:
         now = self._clock()

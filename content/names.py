@@ -8,6 +8,7 @@ _FIRST_STRONG, _POP = "\u2068", "\u2069"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and symbols that show nothing: fillers of Hangul, the empty Braille cell."""
+_NO_LINKS = str.maketrans("@/", "＠／")
 _JOINER = "\u200d"
 _SELECTOR = "\ufe0f"
 
@@ -37,6 +38,8 @@ def clean_name(raw: str, *, fallback: str) -> str:
     name = re.sub(" +", " ", "".join(kept)).strip(f" {_JOINER}")
     if not any(unicodedata.category(character)[0] in "LNSP" for character in name):
         return fallback
+    name = name.translate(_NO_LINKS)  # a name must not call or link to anybody
+    name = re.sub(r"\.(?=\w{2})", "．", name)
     if len(name) > NAME_MAX:
         name = name[: NAME_MAX - 1].rstrip(f" {_JOINER}") + "…"
     return name

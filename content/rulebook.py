@@ -1,6 +1,5 @@
 """Rule documents: what an operator may change without code, as a schema that refuses the rest."""
 
-import hashlib
 import tomllib
 from functools import cache
 from importlib import resources
@@ -84,8 +83,3 @@ def _explain(name: str, problem: object) -> str:
 def shipped_document() -> str:
     """Return the rule document that ships with the product."""
     return resources.files("content").joinpath("rules/default.toml").read_text("utf-8")
-
-
-def digest(document: str) -> str:
-    """Return a short fingerprint of a document."""
-    return hashlib.sha256(document.encode()).hexdigest()[:16]

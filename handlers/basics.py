@@ -15,7 +15,7 @@ def show_help(ctx: Context) -> Reply:
     lines = [ctx.texts.say("help.head"), ctx.texts.say("help.member")]
     if ctx.event.sender.role == "owner":
         lines.append(ctx.texts.say("help.owner"))
-    lines.append(ctx.texts.say(f"help.{where}"))
+    lines.append(ctx.texts.say(f"help.{where}", id=f"{ctx.event.platform}:{ctx.event.sender.id}"))
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
 
 
@@ -32,7 +32,7 @@ def start(ctx: Context) -> Reply:
 @router.unknown
 def unknown(ctx: Context) -> Reply:
     """Answer words that mean nothing, when the bot is spoken to."""
-    return ctx.say("unknown.words", buttons=ctx.row("help"))
+    return ctx.say("unknown.words", buttons=ctx.row("help"), private=True)
 
 
 @router.on("bot_added")

@@ -1,7 +1,7 @@
 """Boards: the best of the day, week, month and of all time; one's own rank is always shown."""
 
 from content.message import Buttons, Refusal, Reply
-from content.names import isolate
+from content.names import clean_name, isolate
 from content.windows import WINDOWS, Window
 from handlers.context import Context
 from handlers.router import Router
@@ -40,8 +40,9 @@ def top(ctx: Context) -> Reply:
     word, _, place = ctx.args.partition(" ")
     window = _WORDS.get(word.lower() or "week")
     if window is None:
-        raise Refusal("top.usage", given=isolate(word[:20]))
-    me = ctx.person.id if ctx.person else 0
+        raise Refusal("top.usage", given=isolate(clean_name(word, fallback="…")))
+    private = ctx.event.chat.kind == "private"  # a board is for those who are in the group
+    me = ctx.member.id if private else ctx.person.id if ctx.person else 0
     board = boards.board(
         ctx.tx,
         ctx.programme.id,

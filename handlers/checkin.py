@@ -10,7 +10,7 @@ from storage.ledger import ISSUED, Posting, Side
 router = Router()
 
 
-@router.command("checkin", "签到", "打卡")
+@router.command("checkin", "签到", "打卡", always=True)
 def checkin(ctx: Context) -> Reply:
     """Check in for today and collect the day's points."""
     member = ctx.member

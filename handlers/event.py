@@ -20,7 +20,7 @@ Kind = Literal[
     "migrated",
     "other",
 ]
-Role = Literal["member", "admin", "owner"]
+Role = Literal["member", "owner"]
 
 
 class Chat(msgspec.Struct, frozen=True):

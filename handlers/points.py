@@ -2,20 +2,21 @@
 
 from content.checkin import streak_now
 from content.message import Refusal, Reply
-from content.names import isolate
+from content.names import clean_name, isolate
 from handlers.context import Context
 from handlers.router import Router
 from storage import boards, ledger
 
 router = Router()
 LINES, LINES_MAX = 10, 30
+LINES_TAPPED = 5  # as many as fit where only the presser sees them
 
 
 @router.command("points", "积分", "我的积分")
 def points(ctx: Context) -> Reply:
     """Show your balance, streak and rank."""
     member = ctx.member
-    board = boards.board(ctx.tx, ctx.programme.id, "week", ctx.today, places=0, member_id=member.id)
+    own = boards.own_place(ctx.tx, ctx.programme.id, "week", ctx.today, member.id)
     text = ctx.texts.say(
         "points.balance",
         name=ctx.name,
@@ -24,8 +25,8 @@ def points(ctx: Context) -> Reply:
         streak=streak_now(member.checkin_day, member.streak, ctx.today),
     )
     rank = (
-        ctx.texts.say("points.rank", rank=board.own.rank, points=board.own.points)
-        if board.own
+        ctx.texts.say("points.rank", rank=own.rank, points=own.points)
+        if own
         else ctx.texts.say("points.unranked")
     )
     return Reply(f"{text}\n{rank}", ctx.row("checkin", "ledger", "top week"), private=True)
@@ -34,7 +35,7 @@ def points(ctx: Context) -> Reply:
 @router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}")
 def statement(ctx: Context) -> Reply:
     """List your last movements, with their reasons."""
-    count = _count(ctx.args)
+    count = _count(ctx.args, tapped=ctx.event.kind == "tap")
     lines = ledger.statement(ctx.tx, ctx.programme.id, ctx.member.id, count=count)
     if not lines:
         return Reply(ctx.texts.say("ledger.empty", name=ctx.name), ctx.row("checkin"), private=True)
@@ -50,9 +51,9 @@ def statement(ctx: Context) -> Reply:
     return Reply("\n".join(rows), ctx.row("checkin", "points"), private=True)
 
 
-def _count(args: str) -> int:
+def _count(args: str, *, tapped: bool) -> int:
     if not args:
-        return LINES
+        return LINES_TAPPED if tapped else LINES
     if not (args.isascii() and args.isdigit() and 1 <= int(args) <= LINES_MAX):
-        raise Refusal("ledger.usage", given=isolate(args[:20]), most=LINES_MAX)
+        raise Refusal("ledger.usage", given=isolate(clean_name(args, fallback="…")), most=LINES_MAX)
     return int(args)

@@ -14,9 +14,10 @@ from handlers.event import Event, Kind
 
 Handler = Callable[[Context], Reply | None]
 _TAIL = re.compile(r"[\W_]*")
-_ENDING = re.compile(r"[\W_]+$")
 _SLASH = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\S+))?(?:\s+(.*))?$", re.DOTALL)
 ARGS_MAX = 200
+WORDS_MAX = 300
+"""Longer talk is no command; what is matched stays short whatever is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Command:
     handler: Handler
     glued: re.Pattern[str] | None
     presets: dict[str, str]
+    always: bool
 
     @property
     def summary(self) -> str:
@@ -41,6 +43,8 @@ class Match:
 
     handler: Handler
     args: str = ""
+    always: bool = False
+    """Carried out in spite of the rate limit: what is paid once a day must not be missed."""
 
 
 @dataclass(slots=True)
@@ -58,12 +62,16 @@ class Router:
         *words: str,
         glued: str | None = None,
         presets: dict[str, str] | None = None,
+        always: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Register a command. `presets` are words that stand for the command with an argument."""
+        """Register a command.
+
+        `presets` are words that stand for it with an argument; `always` lifts the rate limit.
+        """
 
         def register(handler: Handler) -> Handler:
             pattern = re.compile(glued) if glued else None
-            self._add(Command(name, words, handler, pattern, presets or {}))
+            self._add(Command(name, words, handler, pattern, presets or {}, always))
             return handler
 
         return register
@@ -109,7 +117,7 @@ class Router:
             return Match(handler) if handler else None
         if event.edited or event.sender.kind in {"bot", "service"}:
             return None
-        words = plain_words(event.text[:4096])
+        words = plain_words(event.text[:WORDS_MAX])[:WORDS_MAX]
         if event.kind == "tap":
             found = self._pressed(words)
         else:
@@ -126,23 +134,27 @@ class Router:
     def _pressed(self, words: str) -> Match | None:
         name, _, args = words.partition(" ")
         command = self.commands.get(name)
-        return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
+        return Match(command.handler, args[:ARGS_MAX].strip(), command.always) if command else None
 
     def _slash(self, slash: re.Match[str]) -> Match | None:
         name, _, args = slash.groups(default="")
         command = self.commands.get(name.lower())
-        return Match(command.handler, args[:ARGS_MAX].strip()) if command else None
+        return Match(command.handler, args[:ARGS_MAX].strip(), command.always) if command else None
 
     def _chinese(self, words: str) -> Match | None:
         head, _, rest = words.partition(" ")
-        bare = _ENDING.sub("", head)
+        bare = _without_ending(head)
         known = self._words.get(bare) if not bare.isascii() else None
         if known:
             command, preset = known
             rest = rest.strip()
             if not rest or command.glued is None:
-                return Match(command.handler, preset) if _TAIL.fullmatch(rest) else None
-            return Match(command.handler, f"{preset} {rest[:ARGS_MAX]}".strip())
+                return (
+                    Match(command.handler, preset, command.always)
+                    if _TAIL.fullmatch(rest)
+                    else None
+                )
+            return Match(command.handler, f"{preset} {rest[:ARGS_MAX]}".strip(), command.always)
         return self._glued(words)
 
     def _glued(self, words: str) -> Match | None:
@@ -150,17 +162,27 @@ class Router:
             for word in command.words if command.glued else ():
                 rest = words.removeprefix(word)
                 if command.glued and rest != words and command.glued.fullmatch(rest):
-                    return Match(command.handler, rest)
+                    return Match(command.handler, rest, command.always)
         return None
+
+
+def _without_ending(word: str) -> str:
+    """Return a word without the punctuation and pictures at its end."""
+    end = len(word)
+    while end and not word[end - 1].isalnum():
+        end -= 1
+    return word[:end]
 
 
 def _without_mention(words: str, bot_name: str) -> str:
     """Return the words without `@bot` before or after them."""
-    if "@" not in words or not mentions(words, bot_name):
-        return words
-    name = re.escape(bot_name)
-    mention = rf"^@{name}(?![A-Za-z0-9_])\s*|\s+@{name}$"
-    return re.sub(mention, "", words, flags=re.IGNORECASE)
+    mention = f"@{bot_name}".casefold()
+    if bot_name and words.casefold().startswith(mention) and mentions(words, bot_name):
+        rest = words[len(mention) :]
+        words = rest.strip() if not rest[:1].isascii() or not rest[:1].isalnum() else words
+    if bot_name and words.casefold().endswith(f" {mention}"):
+        words = words[: -len(mention)].rstrip()
+    return words
 
 
 def discover() -> Router:

@@ -20,11 +20,7 @@ _KEEP = Sql(
     "UPDATE account SET streak = :streak WHERE programme_id = :programme"
     " AND owner_id = :member AND wallet = 'points'"
 )
-_AROUND = Sql(
-    "SELECT day FROM checkin WHERE programme_id = :programme AND member_id = :member"
-    " AND day >= :first ORDER BY day"
-)
-STREAK_LOOKBACK = timedelta(days=400)
+_DAYS = Sql("SELECT day FROM checkin WHERE programme_id = :programme AND member_id = :member")
 
 
 def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> int | None:
@@ -40,11 +36,11 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
     last = to_day(last) or day
     if last == day:
         return int(streak)
-    days = _days_since(tx, programme_id, member_id, day - STREAK_LOOKBACK)
+    days = _days(tx, programme_id, member_id)
     tx.run(_KEEP, **who, streak=streak_ending(days, last))
     return streak_ending(days, day)
 
 
-def _days_since(tx: Tx, programme_id: int, member_id: int, first: date) -> set[date]:
-    rows = tx.all(_AROUND, programme=programme_id, member=member_id, first=first)
+def _days(tx: Tx, programme_id: int, member_id: int) -> set[date]:
+    rows = tx.all(_DAYS, programme=programme_id, member=member_id)
     return {day for (raw,) in rows if (day := to_day(raw)) is not None}

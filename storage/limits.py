@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 from limits import RateLimitItemPerMinute, storage, strategies
-from redis.exceptions import RedisError
 
 from content.rulebook import LimitRules
 
@@ -79,6 +78,11 @@ class Limiter:
 
     def __init__(self, redis_url: str | None = None) -> None:
         """Use Redis when a URL is given."""
+        self._away: tuple[type[Exception], ...] = ()
+        if redis_url:
+            from redis.exceptions import RedisError  # noqa: PLC0415 - 0.1 s of a start without it
+
+            self._away = (RedisError,)
         self.failures = 0
         self._ask_again_at = 0.0
         self._store: Any = (
@@ -95,7 +99,7 @@ class Limiter:
             return Verdict.OPEN
         try:
             return self._ask(rules, group, member)
-        except RedisError as error:
+        except self._away as error:
             self.failures += 1
             self._ask_again_at = time.monotonic() + PAUSE_S
             _log.warning("rate limits are open: Redis is away (%s)", type(error).__name__)
@@ -113,5 +117,5 @@ class Limiter:
         """Whether the counts are where they should be."""
         try:
             return bool(self._store.check())
-        except RedisError:
+        except self._away:
             return False

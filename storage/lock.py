@@ -1,10 +1,10 @@
 """One process per database: a second one is told so instead of sending everything twice."""
 
 import fcntl
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
@@ -34,11 +34,11 @@ class FileLock(Lock):
 
     def __init__(self, database: str) -> None:
         """Take the lock. Errors: LockedError."""
-        self._file = Path(f"{database}.lock").open("w")  # noqa: SIM115 - held until `free`
+        self._file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
+            os.close(self._file)
             raise LockedError(f"{database} is in use by another process") from error
 
     def held(self) -> bool:
@@ -47,40 +47,45 @@ class FileLock(Lock):
 
     def free(self) -> None:
         """Give it back."""
-        self._file.close()
+        os.close(self._file)
 
 
 class SessionLock(Lock):
     """An advisory lock of a PostgreSQL session: gone when the session is."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the lock. Errors: LockedError."""
+        """Take the lock. Errors: LockedError, and the database's."""
         self._engine = engine
-        self._session = self._take()
+        self._session: Connection | None = None
+        self._take()
 
-    def _take(self) -> Connection:
+    def _take(self) -> None:
         session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
-            return session
-        session.close()
-        raise LockedError(f"{self._engine.url.database} is in use by another process")
+        if not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
+            session.close()
+            raise LockedError(f"{self._engine.url.database} is in use by another process")
+        self._session = session
 
     def held(self) -> bool:
         """Look; after a restart of the database take it again. Errors: the database's."""
-        try:
-            self._session.execute(text("SELECT 1"))
-        except DATABASE_ERRORS:
-            self.free()
+        if self._session is not None:
             try:
-                self._session = self._take()
+                self._session.execute(text("SELECT 1"))
+            except DATABASE_ERRORS:
+                self.free()
+        if self._session is None:
+            try:
+                self._take()
             except LockedError:
                 return False
         return True
 
     def free(self) -> None:
         """End the session, so that the pool does not keep the lock."""
-        self._session.invalidate()
-        self._session.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.invalidate()
+            session.close()
 
 
 @contextmanager

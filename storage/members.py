@@ -101,8 +101,13 @@ def link(tx: Tx, programme_id: int, member_id: int, who: Who) -> None:
     )
 
 
-def arrive(tx: Tx, programme_id: int, group_id: int, who: Who, now: datetime) -> Member:
-    """Return the member who speaks in a group: known or new, his name and presence kept."""
+def arrive(
+    tx: Tx, programme_id: int, group_id: int, who: Who, now: datetime, *, came: bool = True
+) -> Member:
+    """Return the member who speaks in a group: known or new, his name and presence kept.
+
+    Without `came` (a pressed button can be reached from outside) one who has left stays out.
+    """
     name = who.clean_name
     known = find(tx, programme_id, who, group_id)
     if known is None:
@@ -110,7 +115,7 @@ def arrive(tx: Tx, programme_id: int, group_id: int, who: Who, now: datetime) ->
     elif known.name != name:
         tx.run(_RENAME, programme=programme_id, id=known.id, name=name)
         known = known._replace(name=name)
-    if known.state != "active":
+    if known.state is None or (known.state != "active" and came):
         tx.run(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))
         known = known._replace(state="active")
     return known

@@ -44,7 +44,9 @@ _MOVED = Sql(
     "UPDATE outbox SET chat_id = :new WHERE platform = :platform AND chat_id = :old"
     " AND state = 'waiting'"
 )
-_FORGET = Sql("DELETE FROM outbox WHERE state <> 'waiting' AND created_ms < :before")
+_FORGET = Sql(
+    "DELETE FROM outbox WHERE created_ms < :before AND (state <> 'waiting' OR expires_ms < :before)"
+)
 
 
 def put(
@@ -90,7 +92,7 @@ def said(tx: Tx, rows: Sequence[tuple[int, int]]) -> None:
 
 
 def mark(tx: Tx, rows: Sequence[tuple[int, int]], state: str) -> None:
-    """Keep rows with what became of them: `sending`, `unknown`, `failed` or `expired`."""
+    """Keep rows with what became of them: `waiting`, `sending`, `unknown` or `failed`."""
     tx.many(
         _STATE, [{"programme_id": programme, "id": id_, "state": state} for programme, id_ in rows]
     )
@@ -108,6 +110,6 @@ def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
 
 
 def forget_old(tx: Tx, before_ms: int) -> int:
-    """Remove what failed before that instant; return how many."""
+    """Remove what failed, or was for a platform not served now, before that instant."""
     removed: int = tx.run(_FORGET, before=before_ms).rowcount
     return removed

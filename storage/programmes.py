@@ -1,6 +1,7 @@
 """Programmes (pools of points) and their groups: where an event belongs."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,6 @@ from content.rulebook import Rulebook
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
 
-MOVED = "moved"
 MAIN = 1
 """The installation's own programme. Groups that its owners open share it; a group that a stranger
 opens gets a programme to itself, so that nobody can farm points in a group of his own."""
@@ -65,7 +65,7 @@ _NEW_RULES = Sql(
     " effective_ms) VALUES (:id, 1, :document, 'shipped', '', :at, :at)"
 )
 _GROUP = Sql(
-    "SELECT id, programme_id, platform, chat_id, title, state FROM chat_group"
+    "SELECT id, programme_id, platform, chat_id, title, state, moved_to FROM chat_group"
     " WHERE platform = :platform AND chat_id = :chat"
 )
 _NEW_GROUP = Sql(
@@ -80,10 +80,10 @@ _ADOPT = Sql(
 )
 _KNOWN = Sql("SELECT 1 FROM identity WHERE platform = :platform AND user_id = :user LIMIT 1")
 _FORWARD = Sql(
-    "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, state, created_ms)"
-    " VALUES (:programme, :id, :platform, :chat, '', 'moved', 0)"
+    "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, state, created_ms,"
+    " moved_to) VALUES (:programme, :id, :platform, :chat, '', 'moved', 0, :new)"
 )
-"""What is still said under a chat's old id belongs to the same pool."""
+"""What is still said under a chat's old id belongs to the group that it became."""
 _MOVE = Sql("UPDATE chat_group SET chat_id = :new WHERE id = :id")
 _HOME = Sql(
     "SELECT i.programme_id FROM identity i"
@@ -91,20 +91,15 @@ _HOME = Sql(
     " WHERE i.platform = :platform AND i.user_id = :user AND a.wallet = 'points' AND EXISTS"
     " (SELECT 1 FROM membership m JOIN chat_group g ON g.programme_id = m.programme_id"
     " AND g.id = m.group_id WHERE m.programme_id = i.programme_id"
-    " AND m.member_id = i.member_id AND m.state = 'active')"
+    " AND m.member_id = i.member_id AND m.state = 'active' AND g.state = 'active')"
     " ORDER BY a.last_posting DESC LIMIT 1"
 )
 
-_parsed: dict[tuple[int, int], Rulebook] = {}
 
-
-def _rules(programme_id: int, version: int, document: str) -> Rulebook:
-    """Parse a version once per process: it never changes."""
-    key = (programme_id, version)
-    if key not in _parsed:
-        name = f"rules of programme {programme_id}, version {version}"
-        _parsed[key] = rulebook.read_rulebook(document, name=name)
-    return _parsed[key]
+@lru_cache(maxsize=256)
+def _rules(document: str) -> Rulebook:
+    """Parse a document once: a version never changes, and most programmes share the shipped one."""
+    return rulebook.read_rulebook(document, name="the rules of the programme")
 
 
 def programme(tx: Tx, programme_id: int) -> Programme:
@@ -116,7 +111,7 @@ def programme(tx: Tx, programme_id: int) -> Programme:
     if row is None:
         raise LookupError(f"there is no programme {programme_id}")
     id_, name, zone, locale, version, document = row
-    found = Programme(id_, name, ZoneInfo(zone), locale, version, _rules(id_, version, document))
+    found = Programme(id_, name, ZoneInfo(zone), locale, version, _rules(document))
     tx.seen[programme_id] = found
     return found
 
@@ -145,7 +140,10 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
     row = tx.one(_GROUP, platform=platform, chat=chat_id)
     if row is None:
         return None
-    tx.seen[key] = found = Group(*row)
+    *known_of, moved_to = row
+    found = group(tx, platform, moved_to) if moved_to else Group(*known_of)
+    if found is not None:
+        tx.seen[key] = found
     return found
 
 
@@ -204,14 +202,16 @@ def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
     If somebody spoke under the new id before this became known, that short-lived group steps aside.
     """
     known = group(tx, platform, old)
-    if known is None or known.state == MOVED:
+    if known is None or known.chat_id == new:
         return
     stray = group(tx, platform, new)
     if stray is not None:
         tx.run(_MOVE, id=stray.id, new=f"{new}#{stray.id}")
         tx.run(_STATE, id=stray.id, state="merged")
     tx.run(_MOVE, id=known.id, new=new)
-    tx.run(_FORWARD, id=new_id(), programme=known.programme_id, platform=platform, chat=old)
+    tx.run(
+        _FORWARD, id=new_id(), programme=known.programme_id, platform=platform, chat=old, new=new
+    )
     tx.seen.clear()
 
 

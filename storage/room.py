@@ -19,7 +19,7 @@ _BY_CLIENT = Sql(
 _BY_ID = Sql(f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND id = :id")
 _EDIT = Sql(
     "UPDATE room_message SET text = :text, buttons = :buttons, edited = 1"
-    " WHERE programme_id = :programme AND id = :id AND kind = 'bot'"
+    " WHERE programme_id = :programme AND id = :id AND chat_id = :chat AND kind = 'bot'"
 )
 _LAST = Sql(
     f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND chat_id = :chat"
@@ -89,10 +89,14 @@ def add(
     return Line(*row), new
 
 
-def edit(tx: Tx, programme_id: int, id_: int, text: str, buttons: str) -> Line | None:
-    """Replace a message of the bot; None when there is none."""
-    tx.run(_EDIT, programme=programme_id, id=id_, text=text, buttons=buttons)
-    return get(tx, programme_id, id_)
+def edit(
+    tx: Tx, programme_id: int, chat_id: str, id_: int, *, text: str, buttons: str
+) -> Line | None:
+    """Replace a message of the bot in a chat; None when there is none."""
+    changed = tx.run(
+        _EDIT, programme=programme_id, id=id_, chat=chat_id, text=text, buttons=buttons
+    )
+    return get(tx, programme_id, id_) if changed.rowcount else None
 
 
 def get(tx: Tx, programme_id: int, id_: int) -> Line | None:

@@ -69,6 +69,7 @@ chat_group = Table(
     Column("title", String(255), nullable=False),
     Column("state", String(16), nullable=False, server_default="active"),
     Column("created_ms", BigInteger, nullable=False),
+    Column("moved_to", String(64)),
     ForeignKeyConstraint(("programme_id",), ["programme.id"], onupdate="CASCADE"),
     UniqueConstraint("platform", "chat_id"),
     info=REFERENCE,

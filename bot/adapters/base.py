@@ -72,8 +72,8 @@ class Adapter(ABC):
         reply = unpack(out.payload)
         if not self.limits.buttons:
             reply = _buttons_as_text(reply)
-        if out.kind == "tap":
-            return [out]
+        if out.kind == "tap":  # for its presser's eyes: cut rather than said to everybody
+            return [_part(out, reply, shorten(reply.text, self.limits.toast_max), buttons=False)]
         if out.kind == "edit" and not self.limits.edits:
             out = out._replace(kind="say", target=None)
         parts = split(reply.text, self.limits.text_max)
@@ -125,6 +125,11 @@ def split(text: str, most: int) -> list[str]:
         parts.append(text[:cut])
         text = text[cut:].removeprefix("\n")
     return [part for part in (*parts, text) if part.strip()] or [text]
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most that many UTF-16 units, cut at a line end and marked as cut."""
+    return text if units(text) <= most else split(text, most - 1)[0].rstrip() + "…"
 
 
 def _part(out: Outgoing, reply: Reply, text: str, *, buttons: bool) -> Outgoing:

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 BODY_MAX = 1_000_000
 CONTACT_MAX_S = 120.0
 DATABASE_WAIT_S = 3.0
+CONNECTIONS_MAX = 500
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -71,7 +72,9 @@ class SafeHeaders:
 
 def build_web(parts: Parts, *, hosts: list[str] | None = None) -> FastAPI:
     """Return the application. `hosts` are the names it may be called by, None for any."""
-    app = FastAPI(title="Qunying", docs_url=None, redoc_url=None, max_body_size=BODY_MAX)
+    app = FastAPI(
+        title="Qunying", docs_url=None, redoc_url=None, openapi_url=None, max_body_size=BODY_MAX
+    )
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     app.add_middleware(SafeHeaders)  # added last, so it is the outermost
@@ -159,6 +162,7 @@ class WebServer(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=2,
                 ws="none",
+                limit_concurrency=CONNECTIONS_MAX,
                 lifespan="off",
             )
         )

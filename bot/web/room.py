@@ -77,7 +77,9 @@ class Join(BaseModel):
     lang: str = ""
 
 
-def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> APIRouter:  # noqa: C901 - one small function per route
+def room_routes(  # noqa: C901 - one small function for each route
+    adapter: LocalAdapter, engine: Engine, clock: MovableClock, *, demo: bool
+) -> APIRouter:
     """Return the room's routes."""
     routes = APIRouter()
     templates = Jinja2Templates(Path(__file__).parent / "templates")
@@ -92,7 +94,7 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
     @routes.get("/room", response_class=HTMLResponse)
     async def page(request: Request, lang: str = "") -> HTMLResponse:
         locale = _locale(lang, request)
-        if lang in LOCALES:
+        if demo and lang in LOCALES:
             await adapter.speak_language(lang)
         context = {"lang": locale, "strings": strings(locale)}
         return templates.TemplateResponse(request, "room.html", context)
@@ -114,6 +116,7 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
             "now": clock().astimezone(here.zone).isoformat(),
             "zone": here.zone.key,
             "shifted": bool(clock.shift),
+            "demo": demo,
             "group": {"title": adapter.title, "members": len(inside)},
             "bot": {"id": "bot", "name": adapter.bot_name},
             "people": [_person(person, inside) for person in adapter.people.values()],
@@ -130,8 +133,7 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
     async def stream(
         as_: Annotated[str, Query(alias="as")] = "", chat: ChatName = "group"
     ) -> StreamingResponse:
-        with reading(engine) as tx:
-            here = programme(tx, MAIN)
+        here = await asyncio.to_thread(_main, engine)
         return StreamingResponse(
             _events(adapter, who(as_).id, chat, here),
             media_type="text/event-stream",
@@ -186,9 +188,13 @@ def room_routes(adapter: LocalAdapter, engine: Engine, clock: MovableClock) -> A
         words = strings(_locale(body.lang, request))
         if x_room != "1":
             return _error(403, words["error_page"])
-        now = clock.forward(timedelta(hours=body.hours))
-        with reading(engine) as tx:
-            local = now.astimezone(programme(tx, MAIN).zone)
+        if not demo:  # real points would get dates that have not been
+            return _error(403, words["error_clock"])
+        try:
+            now = clock.forward(timedelta(hours=body.hours))
+        except ValueError:
+            return _error(422, words["error_clock_far"])
+        local = now.astimezone((await asyncio.to_thread(_main, engine)).zone)
         notice = words["notice_clock"].format(when=f"{local:%Y-%m-%d %H:%M}")
         answer = await _done(adapter.note(notice, f"clock-{now.timestamp():.0f}"), words)
         adapter.refresh()
@@ -209,6 +215,11 @@ def _locale(lang: str, request: Request) -> str:
         return lang
     wanted = request.headers.get("accept-language", "").lower()
     return "en" if wanted and "zh" not in wanted.split(",")[0] else DEFAULT_LOCALE
+
+
+def _main(engine: Engine) -> Programme:
+    with reading(engine) as tx:
+        return programme(tx, MAIN)
 
 
 def _inside(engine: Engine, person: Person) -> bool:

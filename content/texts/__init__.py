@@ -26,12 +26,16 @@ class Texts:
         return key in self._table
 
 
-@cache
 def texts(locale: str) -> Texts:
     """Return the texts of a language; a variant (`zh-hans`) or an unknown one finds its nearest."""
     base = locale.lower().replace("_", "-").split("-")[0]
     if base not in LOCALES:
         base = "en" if base else DEFAULT_LOCALE
+    return _texts(base)
+
+
+@cache
+def _texts(base: str) -> Texts:
     return Texts(base, _load(base))
 
 

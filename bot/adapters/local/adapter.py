@@ -206,7 +206,9 @@ class LocalAdapter(Adapter):
     async def edit(self, out: Outgoing, reply: Reply) -> None:
         """Replace a message of the bot."""
         id_, text, buttons = int(out.target or 0), reply.text, _buttons(reply)
-        line = await self._dispatcher.run(lambda tx: room.edit(tx, MAIN, id_, text, buttons))
+        line = await self._dispatcher.run(
+            lambda tx: room.edit(tx, MAIN, out.chat_id, id_, text=text, buttons=buttons)
+        )
         if line is not None:
             self._show(line)
 
@@ -241,8 +243,9 @@ class LocalAdapter(Adapter):
                 self._feeds.discard(feed)
                 while not feed.events.empty():
                     feed.events.get_nowait()
-                event, data = "bye", {}
-            feed.events.put_nowait((event, data))
+                feed.events.put_nowait(("bye", {}))
+            else:
+                feed.events.put_nowait((event, data))
 
 
 def _buttons(reply: Reply) -> str:

@@ -19,7 +19,14 @@ from telegram import (
     LinkPreviewOptions,
     ReplyParameters,
 )
-from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
 from telegram.request import HTTPXRequest
 
 from bot import metrics
@@ -120,8 +127,8 @@ class TelegramAdapter(Adapter):
                 " BotFather (/setprivacy) and add the bot again"
             )
 
-    async def _until_done(self, call: Callable[[], Awaitable[Any]]) -> None:
-        """Call until it works. Errors: TokenRefusedError."""
+    async def _until_done(self, call: Callable[[], Awaitable[Any]], *, insist: bool = True) -> None:
+        """Call until it works. Errors: TokenRefusedError; without `insist` also BadRequest."""
         wait_s = 1.0
         while True:
             try:
@@ -129,6 +136,8 @@ class TelegramAdapter(Adapter):
             except InvalidToken as error:
                 raise TokenRefusedError from error
             except (TelegramError, *NONSENSE) as error:
+                if isinstance(error, BadRequest) and not insist:
+                    raise
                 self._in_trouble(f"cannot be reached: {type(error).__name__}")
                 problem = to_send_error(error) if isinstance(error, TelegramError) else None
                 await asyncio.sleep(getattr(problem, "seconds", wait_s))
@@ -196,7 +205,10 @@ class TelegramAdapter(Adapter):
             "allowed_updates": json.dumps(ALLOWED_UPDATES),
         }
         try:
-            found = await self._poll_request.post(f"{self._url}/getUpdates?{urlencode(query)}")
+            async with asyncio.timeout(POLL_READ_S + 5):  # an answer that drips is none
+                found = await self._poll_request.post(f"{self._url}/getUpdates?{urlencode(query)}")
+        except TimeoutError as error:
+            raise NetworkError("getUpdates took too long") from error
         except NONSENSE as error:
             raise NetworkError(f"answered nonsense: {type(error).__name__}") from error
         if not isinstance(found, list):
@@ -214,9 +226,8 @@ class TelegramAdapter(Adapter):
 
     async def _take(self, updates: list[Any], offset: int) -> int:
         """Hand updates on and wait until they are durable; return the offset that confirms them."""
-        taken = await asyncio.gather(*[self.receive(raw) for raw in updates])
+        await asyncio.gather(*[self.receive(raw) for raw in updates])
         ids = [_update_id(raw) for raw in updates]
-        del taken
         return max([offset, *[id_ + 1 for id_ in ids if id_ is not None]])
 
     async def receive(self, raw: Any) -> Outcome | None:
@@ -226,6 +237,8 @@ class TelegramAdapter(Adapter):
         """
         if self._me is None:
             raise BusyError(1)  # not connected yet
+        metrics.CONTACT.labels(PLATFORM).set_to_current_time()
+        self.last_contact = time.monotonic()
         try:
             event = to_event(raw, self._me, self._clock())
         except UndecodableError as error:
@@ -268,9 +281,12 @@ class TelegramAdapter(Adapter):
             for locale in (None, *LOCALES):
                 words = texts(locale or self._locale)
                 menu = [(name, words.say(f"command.{name}")) for name in names]
-                await self._until_done(
-                    partial(self._bot.set_my_commands, menu, scope=scope, language_code=locale)
-                )
+                call = partial(self._bot.set_my_commands, menu, scope=scope, language_code=locale)
+                try:
+                    await self._until_done(call, insist=False)
+                except BadRequest as error:  # a menu is no reason to stop
+                    _log.error("the commands' menu was refused: %s", error.message)
+                    return
 
     async def close(self) -> None:
         """End the connections."""

@@ -219,7 +219,7 @@ def _myself(key: str, change: _Change, me: Me) -> Event | None:
 
 def _someone(key: str, change: _Change, me: Me) -> Event | None:
     was, now_is = change.old_chat_member.present, change.new_chat_member.present
-    if was == now_is or change.new_chat_member.user.is_bot:
+    if was == now_is or change.new_chat_member.user.is_bot or _kind(change.chat) != "group":
         return None
     chat = Chat(str(change.chat.id), _kind(change.chat), change.chat.title)
     person = _person(change.new_chat_member.user, me)

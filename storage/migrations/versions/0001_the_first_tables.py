@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("state", sa.String(length=16), server_default="active", nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("moved_to", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["programme_id"],
             ["programme.id"],

@@ -220,6 +220,8 @@ function drawClock() {
   byId("clock-date").textContent = clock.date(now);
   byId("clock-weekday").textContent = clock.weekday(now);
   byId("clock-shifted").hidden = !state.shifted;
+  byId("clock-hour").hidden = !state.demo;
+  byId("clock-day").hidden = !state.demo;
 }
 
 function emptyCard() {
