@@ -164,7 +164,7 @@ class Worker:
                 error = outcome.error
             if error is not None and storage_is_down(error):
                 raise error
-        _log.error("unit failed", exc_info=error, extra={"event": _key(unit)})
+        _log.error("unit %s failed", _key(unit), exc_info=error, extra={"event": _key(unit)})
         if isinstance(unit, Asked):
             return self._alone(Apology(unit.event))
         return Outcome("failed", error=error)
@@ -197,14 +197,14 @@ class Worker:
             else:
                 instead = partial(self._refuse, event=unit.event, refusal=refusal)
         except Exception as error:  # noqa: BLE001 - a bug in one handler must not stop the rest
-            _log.exception("unit failed", extra={"event": _key(unit)})
+            _log.exception("unit %s failed", _key(unit), extra={"event": _key(unit)})
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=error)
             instead = partial(self._apologise, event=unit.event)
         try:
             return self._try(tx, instead)
         except Exception as error:  # noqa: BLE001 - a bug in our own words must not, either
-            _log.exception("unit has no answer", extra={"event": _key(unit)})
+            _log.exception("unit %s has no answer", _key(unit), extra={"event": _key(unit)})
             return Outcome("failed", error=error)
 
     @staticmethod

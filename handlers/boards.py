@@ -40,7 +40,7 @@ def top(ctx: Context) -> Reply:
     word, _, place = ctx.args.partition(" ")
     window = _WORDS.get(word.lower() or "week")
     if window is None:
-        raise Refusal("top.usage", given=isolate(clean_name(word, fallback="…")))
+        raise Refusal("top.usage", given=isolate(clean_name(word[:20], fallback="…")))
     private = ctx.event.chat.kind == "private"  # a board is for those who are in the group
     me = ctx.member.id if private else ctx.person.id if ctx.person else 0
     board = boards.board(

@@ -55,5 +55,7 @@ def _count(args: str, *, tapped: bool) -> int:
     if not args:
         return LINES_TAPPED if tapped else LINES
     if not (args.isascii() and args.isdigit() and 1 <= int(args) <= LINES_MAX):
-        raise Refusal("ledger.usage", given=isolate(clean_name(args, fallback="…")), most=LINES_MAX)
+        raise Refusal(
+            "ledger.usage", given=isolate(clean_name(args[:20], fallback="…")), most=LINES_MAX
+        )
     return int(args)

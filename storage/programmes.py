@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from content import rulebook
 from content.names import clean_text
-from content.rulebook import Rulebook
+from content.rulebook import Rulebook, RulebookError
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
 
@@ -99,7 +99,7 @@ _HOME = Sql(
 @lru_cache(maxsize=256)
 def _rules(document: str) -> Rulebook:
     """Parse a document once: a version never changes, and most programmes share the shipped one."""
-    return rulebook.read_rulebook(document, name="the rules of the programme")
+    return rulebook.read_rulebook(document, name="document")
 
 
 def programme(tx: Tx, programme_id: int) -> Programme:
@@ -111,7 +111,11 @@ def programme(tx: Tx, programme_id: int) -> Programme:
     if row is None:
         raise LookupError(f"there is no programme {programme_id}")
     id_, name, zone, locale, version, document = row
-    found = Programme(id_, name, ZoneInfo(zone), locale, version, _rules(document))
+    try:
+        rules = _rules(document)
+    except RulebookError as error:
+        raise RulebookError(f"rules of programme {id_}, version {version}: {error}") from error
+    found = Programme(id_, name, ZoneInfo(zone), locale, version, rules)
     tx.seen[programme_id] = found
     return found
 

@@ -134,7 +134,7 @@ def _forwards(tx: Tx, old: str) -> int:
     """Return the pool to which words under a chat's old id belong."""
     forward = programmes.group(tx, "telegram", old)
     assert forward is not None
-    assert forward.state == "moved"
+    assert forward.state == "active"
     return forward.programme_id
 
 

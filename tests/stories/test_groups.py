@@ -257,17 +257,59 @@ def test_a_member_without_a_name_is_called_by_his_number(room: Stage, name: str)
 
 
 @pytest.mark.parametrize("name", ["小明\n🥇 小明 · 99999", "\u202eevil", "😀" * 500, "", "\x00"])
-@pytest.mark.parametrize("kind", ["person", "anonymous_admin"])
-def test_a_hostile_name_without_a_member_is_shown_safely(room: Stage, kind: str, name: str) -> None:
+def test_a_hostile_name_without_a_member_is_shown_safely(room: Stage, name: str) -> None:
     sender = room.person("敌")
-    hostile = type(sender)(sender.id, name, kind)
-    room.says(hostile, "总榜", private=kind == "person")
+    hostile = type(sender)(sender.id, name, "anonymous_admin")
+    room.says(hostile, "总榜")
     *_, last = room.heard().splitlines()
     assert last.startswith("👉 ")
     assert len(last) < 60
     shown = last.removeprefix("👉 ").partition("：")[0]
     assert shown
     assert shown.isprintable()
+
+
+@pytest.mark.parametrize("words", ["总榜", "/top all", "排行 周"])
+def test_a_board_is_for_those_who_are_in_the_group(stage: Stage, words: str) -> None:
+    stage.says("小明", "签到")
+    stage.heard()
+    stage.says("路人", words, private=True)
+    assert "小明" not in stage.heard()
+
+
+def test_an_owner_dragged_into_a_group_does_not_open_the_main_pool_there(stage: Stage) -> None:
+    owner = stage.person("群主", role="owner")
+    stage.play(stage.event(owner, kind="joined", chat=OTHER))
+    stage.says(owner, "签到", chat=OTHER)
+    stage.says("小号", "签到", chat=OTHER)
+    assert stage.balance("小号") == 0
+
+
+def test_a_channel_is_no_group(stage: Stage) -> None:
+    channel = Chat("-100777", "channel", "频道")
+    stage.play(stage.event(stage.person("群主", role="owner"), kind="joined", chat=channel))
+    stage.play(stage.event("小号", kind="joined", chat=channel))
+    stage.says("小号", "签到", private=True)
+    assert "先加入" in stage.heard()
+
+
+def test_a_pressed_button_brings_nobody_back_who_has_left(stage: Stage) -> None:
+    stage.says("小明", "签到")
+    stage.play(stage.event("小明", kind="left"))
+    stage.advance(days=1)
+    stage.heard()
+    stage.taps("小明", "checkin")
+    assert "积分还在等你" in stage.heard()
+    stage.says("小明", "签到", private=True)
+    assert stage.balance("小明") == 5
+
+
+def test_a_group_that_removed_the_bot_pays_nobody_in_private(stage: Stage) -> None:
+    stage.says("小明", "签到")
+    stage.play(stage.event("群主", kind="bot_removed"))
+    stage.advance(days=1)
+    stage.says("小明", "签到", private=True)
+    assert stage.balance("小明") == 5
 
 
 def test_a_member_who_takes_another_name_is_called_by_it(room: Stage) -> None:

@@ -1,12 +1,14 @@
 """What people type, and what the bot makes of it: help, unknown words, other bots' commands."""
 
+import time
+
 import pytest
 
 from content.message import Reply
 from content.texts import LOCALES
-from handlers.event import Chat
+from handlers.event import Chat, Event, Sender
 from handlers.router import Router, discover
-from tests.stage import BOT_NAME, Stage
+from tests.stage import BOT_NAME, NOON, Stage
 
 CHECKED_IN = "签到成功"
 
@@ -112,13 +114,13 @@ def test_help_says_what_there_is(room: Stage, words: str) -> None:
     (reply,) = room.replies()
     for word in ("签到", "积分", "明细", "排行", "规则", "命令都行"):
         assert word in reply.text
-    assert "你是群主" not in reply.text
+    assert "你是负责人" not in reply.text
     assert [button.command for button in reply.buttons[0]] == ["checkin", "points", "top week"]
 
 
 def test_help_knows_the_owner_and_the_private_chat(room: Stage) -> None:
     room.says(room.person("群主", role="owner"), "帮助")
-    assert "你是群主" in room.heard()
+    assert "你是负责人" in room.heard()
     room.says("小明", "帮助", private=True)
     heard = room.heard()
     assert "和群里是同一份" in heard
@@ -181,7 +183,7 @@ def test_in_english_everything_is_said_in_english(engine: object) -> None:
         ("签到", "you have checked in today"),
         ("/points", "you have 5 points (5 earned in all)"),
         ("/ledger", "03-04  +5  Check-in"),
-        ("/ledger x", "is no number of lines"),
+        ("/ledger x", "is not a number"),
         ("/top", "This week's board"),
         ("/top x", "There is no “x” board"),
         ("/rules", "Every 7 days in a row: 20% on top that day (6 points)"),
@@ -230,3 +232,22 @@ def test_a_name_taken_twice_is_refused_at_start() -> None:
     twice.on("left")(handler)
     with pytest.raises(ValueError, match="two handlers for left"):
         discover().include(twice)
+
+
+@pytest.mark.parametrize("letter", ["\u2057", "\u2a0c", "!", " ", "@qunying_bot", "\u3000"])
+def test_hostile_talk_is_matched_as_quickly_as_any(letter: str) -> None:
+    """Matching runs on the event loop: whatever is sent, it must not grow with the text."""
+    router = discover()
+    stage_event = Event(
+        key="k",
+        platform="telegram",
+        kind="message",
+        chat=Chat("-1", "group"),
+        sender=Sender("1", "敌"),
+        at=NOON,
+        text=(letter * 4096)[:4095] + "a",
+    )
+    began = time.perf_counter()
+    for _ in range(20):
+        router.match(stage_event, bot_name="qunying_bot")
+    assert time.perf_counter() - began < 2, "it took 7 s for one message once"

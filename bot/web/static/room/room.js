@@ -8,7 +8,7 @@ import { Messages } from "./messages.js";
 import { People } from "./people.js";
 import { language, say } from "./strings.js";
 import { DemoClock } from "./time.js";
-import { dismissNewest, toast } from "./toast.js";
+import { dismissAll, dismissNewest, toast } from "./toast.js";
 import { LogView } from "./view.js";
 
 const OVERDUE_MS = 6000;
@@ -76,6 +76,7 @@ function enter({ as, chat }) {
   place?.loading?.abort();
   place = placeOf(as, chat);
   const here = place;
+  dismissAll();
   view.reset();
   drawFrame();
   view.draw(place.messages);

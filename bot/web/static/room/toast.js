@@ -36,3 +36,7 @@ export function toast(text, kind = "private") {
 export function dismissNewest() {
   byId("toasts").lastElementChild?.remove();
 }
+
+export function dismissAll() {
+  byId("toasts").replaceChildren();
+}
