@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
-from storage.db import open_engine
+from storage.db import DATABASE_ERRORS, open_engine
 from storage.lock import LockedError, only_process
 
 ROOT = Path(__file__).parents[2]
@@ -92,4 +93,37 @@ def test_other_databases_are_not_locked(engine: Engine, tmp_path: Path) -> None:
     other = open_engine(f"sqlite:///{tmp_path}/other.db")
     with only_process(engine), only_process(other):
         pass
+    other.dispose()
+
+
+@pytest.mark.postgres
+def test_a_lock_that_could_not_be_looked_at_twice_is_taken_again(postgres_url: str) -> None:
+    """An outage longer than one look must not leave the database without its lock."""
+    engine = open_engine(postgres_url)
+    other = open_engine(postgres_url)
+    away = False
+
+    @event.listens_for(engine, "do_connect")
+    def refuse(*_args: object) -> None:
+        if away:
+            raise psycopg.OperationalError("nobody is there")
+
+    with only_process(engine) as lock:
+        assert lock.held()
+        away = True
+        with other.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            admin.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        for _ in range(2):
+            with pytest.raises(DATABASE_ERRORS):
+                lock.held()
+        away = False
+        assert lock.held()
+        with pytest.raises(LockedError), only_process(other):
+            pass
+    with only_process(other):
+        pass
+    engine.dispose()
     other.dispose()

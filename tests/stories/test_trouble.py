@@ -213,3 +213,17 @@ def test_a_clock_that_runs_ahead_cannot_check_in_for_tomorrow(room: Stage) -> No
     room.heard()
     room.says("小明", "签到")
     assert "今天已经签过啦" in room.heard()
+
+
+def test_a_batch_that_is_run_again_and_again_asks_the_rate_limit_once(engine: Engine) -> None:
+    """A disk that is full for half a minute must not count against those who wait."""
+    stage = Stage(engine, limiter=Limiter())
+    match = stage.router.match(stage.event("小明", "积分"))
+    assert match is not None
+    asked = Asked(stage.event("小明", "积分"), match)
+    for _ in range(25):
+        with engine.connect() as connection, connection.begin() as attempt:
+            stage.worker._unit(Tx(connection), asked)
+            attempt.rollback()
+    (outcome,) = stage.worker.run([asked])
+    assert outcome.state == "done"
