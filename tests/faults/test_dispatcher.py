@@ -61,28 +61,32 @@ def talkative() -> Router:
     return router
 
 
-def test_order_within_a_chat_is_kept(engine: Engine) -> None:
-    chats = [f"-{number}" for number in range(6)]
+def test_what_one_person_says_is_dealt_with_in_order(engine: Engine) -> None:
+    """Whatever chats it is said in: it is his rows that it concerns."""
+    chats = [f"-{number}" for number in range(3)]
     house.open_groups(engine, *chats)
+    people = [f"{number:03}" for number in range(8)]
 
     async def play() -> None:
         seen: list[tuple[str, str]] = []
 
         def hear(rows: list[house.Outgoing]) -> None:
-            seen.extend((row.chat_id, row.person) for row in rows)
+            seen.extend((row.person, row.payload) for row in rows)
 
         async with house.dispatching(engine, workers=4) as dispatcher:
             dispatcher.say = hear
             await asyncio.gather(
                 *(
-                    dispatcher.submit(house.checkin(f"{number:03}", chat=chat))
-                    for number in range(40)
-                    for chat in chats
+                    dispatcher.submit(
+                        house.checkin(who, chat=chats[turn % 3], text=f"明细 {turn + 31}")
+                    )
+                    for turn in range(12)
+                    for who in people
                 )
             )
-        for chat in chats:
-            people = [person for where, person in seen if where == chat]
-            assert people == [f"{number:03}" for number in range(40)]
+        for who in people:
+            said = [payload for person, payload in seen if person == who]
+            assert [f"「{turn + 31}」" in text for turn, text in enumerate(said)] == [True] * 12
 
     asyncio.run(play())
 
