@@ -228,6 +228,6 @@ def test_an_address_that_telegram_would_refuse_is_refused_at_once(tmp_path, sqli
         bot.settings |= WEBHOOK
         bot.start(QUNYING_PUBLIC_URL="http://bot.example.com")
         assert bot.ends(START_S) == 2
-        assert "needs an https public_url" in bot.log
+        assert "must begin with https://" in bot.log
         assert SECRET not in bot.log
         assert tg.calls == []
