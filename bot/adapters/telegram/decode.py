@@ -249,7 +249,9 @@ def _happened(
 
 
 def _kind(chat: _Chat) -> ChatKind:
-    return {"private": "private", "channel": "channel"}.get(chat.type, "group")  # type: ignore[return-value]
+    if chat.type == "private":
+        return "private"
+    return "channel" if chat.type == "channel" else "group"
 
 
 def _chat(message: _Message) -> Chat:
