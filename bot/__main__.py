@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,51 @@ def _parser() -> argparse.ArgumentParser:
     check = command("check", _check, "check settings, rules, texts, database and tokens")
     check.add_argument("--offline", action="store_true", help="nothing outside this process")
     command("commands", _commands, "list the chat commands")
+    command("verify", _verify, "prove that the books are right, and the chain unbroken")
     command("migrate", _migrate, "bring the database to this version's schema")
+    _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
+    _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
     return parser
+
+
+def _keys_parser(keys: argparse.ArgumentParser) -> None:
+    ways = keys.add_subparsers(required=True, metavar="what", dest="verb")
+    new = ways.add_parser("new", help="make a key; its secrets are shown once")
+    new.add_argument("name", help="whose it is, such as the shop's name")
+    new.add_argument("--scope", action="append", help="events:write, points:read (default both)")
+    listed = ways.add_parser("list", help="list the keys, without secrets")
+    for way in (new, listed):
+        way.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
+    rotate = ways.add_parser("rotate", help="make a key that follows another")
+    rotate.add_argument("--hours", type=int, default=24, help="how long the old one is still good")
+    revoke = ways.add_parser("revoke", help="let a key be refused from now on")
+    for way in (rotate, revoke):
+        way.add_argument("prefix", help="the first part of the key, after qy_")
+
+
+def _rules_parser(rules: argparse.ArgumentParser) -> None:
+    verbs = rules.add_subparsers(required=True, metavar="what", dest="verb")
+
+    def verb(name: str, about: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=about, description=about)
+        sub.add_argument("--programme", type=int, default=1, help="its number (default 1)")
+        return sub
+
+    show = verb("show", "print the document in force, or a version")
+    show.add_argument("--version", type=int, help="its number")
+    verb("history", "list the versions, the newest first")
+    verb("lint", "check a document").add_argument("file", type=Path)
+    diff = verb("diff", "compare a document with that in force, or two documents")
+    diff.add_argument("first", metavar="FILE|VERSION")
+    diff.add_argument("second", nargs="?", metavar="FILE|VERSION", help="newer than the first")
+    diff.add_argument("--text", action="store_true", help="the lines that differ, too")
+    apply = verb("apply", "publish a document")
+    apply.add_argument("file", type=Path)
+    apply.add_argument("--author", required=True, help="who decides this")
+    apply.add_argument("--note", required=True, help="why, in a sentence")
+    apply.add_argument("--effective", type=date.fromisoformat, help="YYYY-MM-DD (default: now)")
+    apply.add_argument("--force", default="", metavar="REASON", help="do without notice")
+    apply.add_argument("--dry-run", action="store_true", help="count 30 days anew, save nothing")
 
 
 def _run(_options: argparse.Namespace) -> int:
@@ -74,7 +118,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(work: Any, settings: Settings) -> int:
-    from bot.adapters.telegram.adapter import TokenRefusedError  # noqa: PLC0415 - the same
+    from bot.adapters.telegram.contact import TokenRefusedError  # noqa: PLC0415 - the same
     from bot.worker import StoreDownError  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
     from storage.lock import LockedError  # noqa: PLC0415 - the same
@@ -107,6 +151,16 @@ def _commands(_options: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(_options: argparse.Namespace) -> int:
+    from bot.verify import verify  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
+
+    try:
+        return verify()
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
+
+
 def _migrate(_options: argparse.Namespace) -> int:
     from storage.db import DATABASE_ERRORS, open_engine  # noqa: PLC0415 - the same
     from storage.schema import HEAD, SchemaError, migrate  # noqa: PLC0415 - the same
@@ -121,6 +175,34 @@ def _migrate(_options: argparse.Namespace) -> int:
     finally:
         engine.dispose()
     print(f"schema {before or 'none'} → {HEAD}")  # noqa: T201 - the answer
+    return 0
+
+
+def _rules(options: argparse.Namespace) -> int:
+    from bot import rules_command  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
+
+    try:
+        return rules_command.run(options)
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from bot import keyring  # noqa: PLC0415 - the same
+    from bot.desk import DeskError, open_desk  # noqa: PLC0415 - the same
+    from bot.worker import StoreDownError  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
+
+    work = {"new": keyring.new, "list": keyring.show_all}
+    work |= {"rotate": keyring.rotate, "revoke": keyring.revoke}
+    try:
+        with open_desk(load_settings()) as desk:
+            work[options.verb](desk, options)
+    except (DeskError, StoreDownError) as error:
+        return _fail(str(error))
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
     return 0
 
 

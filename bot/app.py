@@ -20,6 +20,7 @@ from bot.demo import Community, community, make_history, open_room
 from bot.dispatcher import Dispatcher
 from bot.running import App
 from bot.sender import Sender
+from bot.web.api import api_routes
 from bot.web.app import Parts, WebServer, build_web
 from bot.web.room import room_routes
 from bot.worker import Worker
@@ -91,6 +92,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         ),
         telegram=telegram,
         local=local,
+        engine=engine,
     )
 
 
@@ -160,6 +162,7 @@ def _web(
     )
     only_here = local is not None and settings.web_host in LOOPBACK
     web = build_web(parts, hosts=LOOPBACK if only_here else None)
+    web.include_router(api_routes(engine, dispatcher, clock))
     if local is not None:
         assert isinstance(clock, MovableClock)
         web.include_router(room_routes(local, engine, clock, demo=demo))

@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
+from bot.adapters.telegram import rights
+from bot.adapters.telegram.decode import PLATFORM, Me
 from bot.config import Settings, SettingsError, load_settings
 from content import rulebook, texts
 from content.message import BUTTON_BYTES_MAX
 from handlers.router import Router, discover
-from storage import audit
+from storage import audit, programmes
 from storage.db import DATABASE_ERRORS, open_engine, reading
 from storage.limits import Limiter
 from storage.schema import HEAD, current
+
+GROUPS_ASKED_MAX = 50
 
 
 def check(*, offline: bool) -> int:
@@ -37,12 +42,14 @@ def check(*, offline: bool) -> int:
             ("redis", lambda: _redis(settings)),
             ("telegram", lambda: _telegram(settings)),
         ]
-    good = [_report(name, run()) for name, run in checks]
-    return 0 if all(good) else 1
+    good = [_report(name, run()) for name, run in checks].count(False) == 0
+    if good and not offline:
+        _report("groups", _groups(settings), otherwise="to do")  # a group's affair: not wrong
+    return 0 if good else 1
 
 
-def _report(name: str, problems: list[str]) -> bool:
-    print(f"{name:<10} {'ok' if not problems else 'wrong'}")  # noqa: T201 - the answer
+def _report(name: str, problems: list[str], *, otherwise: str = "wrong") -> bool:
+    print(f"{name:<10} {otherwise if problems else 'ok'}")  # noqa: T201 - the answer
     for problem in problems:
         print(f"           {problem}")  # noqa: T201 - the answer
     return not problems
@@ -76,8 +83,7 @@ def _commands(router: Router) -> list[str]:
 
 def _database(settings: Settings) -> list[str]:
     try:
-        url = make_url(settings.database_url)
-        if url.drivername == "sqlite" and not Path(str(url.database)).exists():
+        if not _exists(settings):
             return []  # none yet: `run` makes it
         engine = open_engine(settings.database_url)
         try:
@@ -86,6 +92,11 @@ def _database(settings: Settings) -> list[str]:
             engine.dispose()
     except (ValueError, *DATABASE_ERRORS) as error:
         return [f"QUNYING_DATABASE_URL: {type(error).__name__}: {str(error).splitlines()[0]}"]
+
+
+def _exists(settings: Settings) -> bool:
+    url = make_url(settings.database_url)
+    return url.drivername != "sqlite" or Path(str(url.database)).exists()
 
 
 def _books(engine: Engine) -> list[str]:
@@ -106,6 +117,47 @@ def _redis(settings: Settings) -> list[str]:
     return [] if up else ["QUNYING_REDIS_URL: does not answer; rate limits would be open"]
 
 
+def _telegram_groups(settings: Settings) -> list[tuple[str, str]]:
+    """Return chat ids and titles of the groups that the bot serves, as far as they are known."""
+    engine = open_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            if current(connection) is None:
+                return []  # empty: `run` makes the tables
+        with reading(engine) as tx:
+            return programmes.active_chats(tx, PLATFORM, GROUPS_ASKED_MAX + 1)
+    finally:
+        engine.dispose()
+
+
+def _groups(settings: Settings) -> list[str]:
+    """Tell what the bot may not do in its groups; asked when all the rest is good."""
+    token = settings.telegram_token
+    if token is None or not _exists(settings):
+        return []
+    chats = _telegram_groups(settings)
+
+    async def ask() -> list[str]:
+        async with _bot(settings, token) as bot:
+            sees_all = bool(bot.bot.can_read_all_group_messages)
+            me = Me(bot.id, bot.username, sees_all, frozenset())
+            lines = [await rights.ask(bot, me, *chat) for chat in chats[:GROUPS_ASKED_MAX]]
+        return [line for line in lines if line] + (
+            [f"more than {GROUPS_ASKED_MAX} groups: only the newest were asked"]
+            if len(chats) > GROUPS_ASKED_MAX
+            else []
+        )
+
+    try:
+        return asyncio.run(ask())
+    except TelegramError as error:
+        return [f"Telegram cannot be asked about them now: {type(error).__name__}"]
+
+
+def _bot(settings: Settings, token: SecretStr) -> Bot:
+    return Bot(token.get_secret_value(), base_url=f"{settings.telegram_api_url}/bot")
+
+
 def _telegram(settings: Settings) -> list[str]:
     token = settings.telegram_token
     if token is None:
@@ -113,7 +165,7 @@ def _telegram(settings: Settings) -> list[str]:
 
     async def ask() -> list[str]:
         try:
-            async with Bot(token.get_secret_value(), base_url=f"{settings.telegram_api_url}/bot"):
+            async with _bot(settings, token):
                 return []
         except InvalidToken:
             return ["QUNYING_TELEGRAM_TOKEN: Telegram does not know this token"]

@@ -110,6 +110,16 @@ class Dispatcher:
             raise outcome.error
         return outcome.value
 
+    async def ask(self, job: Job, *, lane: int) -> Any:
+        """Run a job like `run`, but wait in the queue like an event: jobs of one lane in order.
+
+        Errors: BusyError when the queue is full, ClosedError while stopping, and the job's own.
+        """
+        outcome = await self._enqueue(job, lane % len(self._queues))
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
+
     def _enqueue(self, unit: Unit, line: int, *, closing: bool = False) -> asyncio.Future[Outcome]:
         if self._closed and not closing:
             raise ClosedError(5)

@@ -19,5 +19,6 @@ SEND_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300),
 )
 LIMITS_OPEN = Gauge("qunying_limits_open", "Commands let through uncounted because Redis was away")
+FAULTS = Gauge("qunying_book_faults", "Faults that the last look at the books has found")
 OUTBOX = Gauge("qunying_outbox_waiting", "Messages that wait to be sent")
 CONTACT = Gauge("qunying_platform_contact_seconds", "Unix time of the last contact", ["platform"])

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Engine
+
+from bot import metrics
 from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
@@ -15,17 +18,26 @@ from bot.sender import Sender
 from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
-from storage.db import DATABASE_ERRORS
+from storage import audit, proof
+from storage.clockwork import run_due
+from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
 
 _log = logging.getLogger(__name__)
 
 LOCK_EVERY_S = 3
+DUE_EVERY_S = 60
+AUDIT_EVERY_S = 24 * 3600
 LOOK_S = 1.0  # parts that began meanwhile are watched from the next look on
 STOP_COMMIT_S = 5.0
 STOP_SEND_S = 3.0
 STOP_WEB_S = 3.0
+
+
+def _faults(engine: Engine) -> list[str]:
+    with reading(engine) as tx:
+        return audit.faults(tx) + proof.chain_faults(tx)
 
 
 async def _lock_lost() -> None:
@@ -47,6 +59,7 @@ class App:
     web: WebServer
     telegram: TelegramAdapter | None
     local: LocalAdapter | None
+    engine: Engine
     lock: Lock | None = None
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
@@ -64,6 +77,8 @@ class App:
             self._run(self._telegram(self.telegram))
         await self._open_port()
         self.heartbeat.every(TIDY_EVERY_MIN * 60, self._tidy, "tidy")
+        self.heartbeat.every(DUE_EVERY_S, self._do_what_is_due, "due")
+        self.heartbeat.every(AUDIT_EVERY_S, self._audit, "audit")
         self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
 
@@ -96,6 +111,22 @@ class App:
         gone = FORGET_MAX
         while gone >= FORGET_MAX:  # a little at a time: events go between
             gone = await self.dispatcher.run(partial(tidy, now=self.clock()))
+
+    async def _do_what_is_due(self) -> None:
+        done = 1
+        while done:  # a few hundred at a time: events go between
+            done = await self.dispatcher.run(partial(run_due, now=self.clock()))
+
+    async def _audit(self) -> None:
+        """Prove the books beside the running bot; a fault is the operator's to look at."""
+        try:
+            faults = await asyncio.to_thread(_faults, self.engine)
+        except DATABASE_ERRORS as error:
+            _log.warning("the books could not be looked at: %s", type(error).__name__)
+            return
+        metrics.FAULTS.set(len(faults))
+        for fault in faults:
+            _log.error("the books are wrong: %s", fault)
 
     async def _look_at_lock(self) -> None:
         """End, rather than serve a database beside another process."""

@@ -1,7 +1,7 @@
 """The work on a batch: one transaction, a savepoint per event, one commit. Synchronous."""
 
 import logging
-import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,30 +9,26 @@ from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-import psycopg
 from sqlalchemy import Engine
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bot.place import Place, find_place, first_time
 from content.message import Refusal, Reply, pack
 from content.names import isolate
 from content.texts import Texts, texts
 from handlers.context import Context
 from handlers.event import Event
 from handlers.router import Match
-from storage import inbox, ledger, members, outbox, programmes
-from storage.db import DATABASE_ERRORS, Tx, to_ms
+from storage import inbox, outbox
+from storage.db import DATABASE_ERRORS, Tx, is_down, to_ms
 from storage.limits import Limiter, Verdict
-from storage.members import Member
 from storage.outbox import Outgoing
-from storage.programmes import Defaults, Group, Programme
+from storage.programmes import Defaults, Programme
 
 _log = logging.getLogger(__name__)
 
-PRIVATE_RECEIPTS = 0
-"""Receipts of private chats, and of the bot's own coming and going, stand under no programme:
-which one is theirs may change between two deliveries."""
-ALONE_TRIES = 3
-OPENS_A_GROUP = {"message", "tap", "joined", "bot_added", "bot_promoted"}
+ALONE_TRIES = 6
+ALONE_WAIT_S = 0.05
+"""Between tries, times their number and by chance: who met another process lets it pass."""
 TAP_LIFE = timedelta(seconds=150)
 
 
@@ -66,15 +62,6 @@ class Apology(NamedTuple):
 
 Job = Callable[[Tx], Any]
 Unit = Asked | Apology | Job
-
-
-class Place(NamedTuple):
-    """Where an event belongs."""
-
-    programme: Programme
-    group: Group | None
-    person: Member | None
-    former: bool = False
 
 
 class BrokenBatchError(BaseException):
@@ -149,9 +136,9 @@ class Worker:
     def _alone(self, unit: Unit) -> Outcome:
         """Do one unit in a transaction of its own. Errors: the database's, when it is down."""
         error: Exception | None = None
-        for _ in range(ALONE_TRIES):
+        for number in range(ALONE_TRIES):
             try:
-                outcome = self._transaction([unit])[0]
+                outcome = self._transaction([unit], careful=number > 0)[0]
             except DATABASE_ERRORS as problem:
                 self.unsure = True
                 error = problem
@@ -162,27 +149,39 @@ class Worker:
                 if outcome.state != "again":
                     return outcome
                 error = outcome.error
-            if error is not None and storage_is_down(error):
+            if error is not None and is_down(error):
                 raise error
+            time.sleep(self._rng.uniform(0, ALONE_WAIT_S * (number + 1)))
         _log.error("unit %s failed", _key(unit), exc_info=error, extra={"event": _key(unit)})
         if isinstance(unit, Asked):
             return self._alone(Apology(unit.event))
         return Outcome("failed", error=error)
 
-    def _transaction(self, units: Sequence[Unit]) -> list[Outcome]:
+    def _transaction(self, units: Sequence[Unit], *, careful: bool = False) -> list[Outcome]:
         with self._engine.connect() as connection:
             try:
                 with connection.begin():
-                    tx = Tx(connection)
-                    outcomes = [self._unit(tx, unit) for unit in units]
-                    ledger.write_totals(tx)
-                    tx.write_later_rows()
+                    tx = Tx(connection, careful=careful)
+                    outcomes = self._units(tx, units)
+                    tx.close()
             except BrokenBatchError as broken:
                 connection.invalidate()
                 raise broken.error from broken
             except DATABASE_ERRORS:
                 connection.invalidate()
                 raise
+        return outcomes
+
+    def _units(self, tx: Tx, units: Sequence[Unit]) -> list[Outcome]:
+        """Do units in order. What a person said after something that must be run again waits."""
+        outcomes: list[Outcome] = []
+        held_back: set[str] = set()
+        for unit in units:
+            sender = unit.event.sender.id if isinstance(unit, Asked | Apology) else ""
+            outcome = Outcome("again") if sender in held_back else self._unit(tx, unit)
+            if outcome.state == "again" and sender:
+                held_back.add(sender)
+            outcomes.append(outcome)
         return outcomes
 
     def _unit(self, tx: Tx, unit: Unit) -> Outcome:
@@ -226,12 +225,12 @@ class Worker:
 
     def _event(self, tx: Tx, asked: Asked) -> Outcome:
         event, now = asked.event, self._clock()
-        place = self._place(tx, event, now)
-        if not self._first_time(tx, event, place, now):
+        place = find_place(tx, event, self._defaults, now)
+        if not first_time(tx, event, place, now):
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
             return Outcome("stale", self._put(tx, event, place, None, now))
-        verdict = asked.verdict = asked.verdict or self._verdict(event, place)
+        verdict = asked.verdict = asked.verdict or self._verdict(event, place, asked.match.name)
         if verdict is Verdict.SILENT and not asked.match.always:
             return Outcome("silent")
         if verdict is Verdict.WARN and not asked.match.always:
@@ -243,7 +242,7 @@ class Worker:
             programme=place.programme,
             group=place.group,
             person=place.person,
-            former=place.former,
+            outside=place.outside,
             now=now,
             today=min(event.at, now).astimezone(place.programme.zone).date(),
             rng=self._rng,
@@ -252,56 +251,14 @@ class Worker:
         reply = asked.match.handler(ctx)
         return Outcome("done", self._put(tx, event, place, reply, now))
 
-    def _place(self, tx: Tx, event: Event, now: datetime) -> Place:
-        if event.chat.kind == "private":
-            return self._private_place(tx, event)
-        group = programmes.group(tx, event.platform, event.chat.id)
-        if group is None and event.kind == "migrated":
-            group = programmes.group(tx, event.platform, event.target)
-        if event.chat.kind == "channel" or (group is None and event.kind not in OPENS_A_GROUP):
-            return Place(programmes.programme(tx, programmes.MAIN), None, None)
-        if group is None:
-            group = programmes.open_group(
-                tx,
-                event.platform,
-                event.chat.id,
-                event.chat.title,
-                by_owner=event.kind == "bot_added" and event.sender.role == "owner",
-                defaults=self._defaults,
-                now=now,
-            )
-        elif event.kind == "message":
-            programmes.keep_title(tx, group, event.chat.title)
-        programme = programmes.programme(tx, group.programme_id)
-        if event.kind not in {"message", "tap"} or event.sender.kind != "person":
-            return Place(programme, group, None)
-        came = event.kind == "message"
-        person = members.arrive(tx, programme.id, group.id, event.who, now, came=came)
-        inside = person.state == "active"
-        return Place(programme, group, person if inside else None, former=not inside)
-
-    @staticmethod
-    def _private_place(tx: Tx, event: Event) -> Place:
-        home = programmes.home(tx, event.platform, event.sender.id)
-        programme = programmes.programme(tx, home or programmes.MAIN)
-        if home is not None:
-            return Place(programme, None, members.find(tx, programme.id, event.who, None))
-        former = programmes.known_before(tx, event.platform, event.sender.id)
-        return Place(programme, None, None, former)
-
-    @staticmethod
-    def _first_time(tx: Tx, event: Event, place: Place, now: datetime) -> bool:
-        of_members = event.kind in {"message", "tap", "joined", "left"}
-        under = place.programme.id if place.group and of_members else PRIVATE_RECEIPTS
-        return inbox.first_time(tx, under, event.key, now)
-
-    def _verdict(self, event: Event, place: Place) -> Verdict:
+    def _verdict(self, event: Event, place: Place, command: str) -> Verdict:
         if self._limiter is None or event.kind not in {"message", "tap"}:
             return Verdict.OPEN
         return self._limiter.ask(
             place.programme.rules.limits,
-            group=f"{event.platform}:{event.chat.id}",
+            group=f"{event.platform}:{event.chat.id}" + ("" if place.person else ":outside"),
             member=f"{event.platform}:{event.sender.id}",
+            command=command,
         )
 
     def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:
@@ -310,24 +267,29 @@ class Worker:
         return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
 
     def _receive(self, tx: Tx, *, event: Event) -> Outcome:
-        now = self._clock()
-        self._first_time(tx, event, self._place(tx, event, now), now)
-        return Outcome("silent")
+        place, _ = self._received(tx, event)
+        return Outcome("silent" if place is not None else "duplicate")
 
     def _refuse(self, tx: Tx, *, event: Event, refusal: Refusal) -> Outcome:
-        now = self._clock()
-        place = self._place(tx, event, now)
-        self._first_time(tx, event, place, now)
+        place, now = self._received(tx, event)
+        if place is None:
+            return Outcome("duplicate")
         text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
         reply = Reply(text, refusal.buttons, private=True)
         return Outcome("refused", self._put(tx, event, place, reply, now))
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:
-        now = self._clock()
-        place = self._place(tx, event, now)
-        self._first_time(tx, event, place, now)
+        place, now = self._received(tx, event)
+        if place is None:
+            return Outcome("duplicate")
         text = self._texts(event, place.programme).say("trouble.sorry", event=event.key[-8:])
         return Outcome("failed", self._put(tx, event, place, Reply(text, private=True), now))
+
+    def _received(self, tx: Tx, event: Event) -> tuple[Place | None, datetime]:
+        """Write the receipt once more: it was undone. No place for one who came second now."""
+        now = self._clock()
+        place = find_place(tx, event, self._defaults, now)
+        return place if first_time(tx, event, place, now) else None, now
 
     @staticmethod
     def _texts(event: Event, programme: Programme) -> Texts:
@@ -369,35 +331,6 @@ class Worker:
                 answers = event.message_id if event.kind == "message" else None
                 rows.append(put("say", answers, reply, life))
         return rows
-
-
-_SQLITE_DOWN = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
-_POSTGRES_DOWN_CLASSES = ("08", "53", "57", "58")
-"""SQLSTATE classes: connection, resources (disk full), intervention (shutdown), system error."""
-_POSTGRES_READ_ONLY = "25006"  # connected to a standby
-
-
-def storage_is_down(error: BaseException) -> bool:
-    """Whether the database itself is in trouble (away, locked, full), not the statement."""
-    original = getattr(error, "orig", None) or error
-    if isinstance(original, sqlite3.Error):
-        return getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DOWN
-    if isinstance(original, psycopg.Error):
-        if original.sqlstate is None:  # the client's own: no connection
-            return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
-        state = original.sqlstate
-        return state == _POSTGRES_READ_ONLY or state.startswith(_POSTGRES_DOWN_CLASSES)
-    return isinstance(original, PoolTimeout)
 
 
 def _name(error: BaseException) -> str:

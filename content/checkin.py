@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
-from content.rulebook import CheckinRules
+from content.rulebook import CheckinRules, MakeupRules, exact
 
 _DAY = timedelta(days=1)
 
@@ -24,7 +25,7 @@ def award(rules: CheckinRules, *, streak: int) -> Award:
     """Return what the day that makes `streak` days in a row pays (rounded down, once)."""
     every = rules.streak.every
     bonus = streak % every == 0
-    factor = 1 + Fraction(str(rules.streak.bonus)) if bonus else Fraction(1)
+    factor = 1 + exact(rules.streak.bonus) if bonus else Fraction(1)
     return Award(int(rules.points * factor), streak, bonus, every - streak % every)
 
 
@@ -39,3 +40,31 @@ def streak_ending(days: Collection[date], end: date) -> int:
     while end - _DAY * length in days:
         length += 1
     return length
+
+
+def makeup_days(rules: MakeupRules, days: Collection[date], today: date) -> tuple[date, ...]:
+    """Return the missed days that may be repaired today, the earliest first.
+
+    `days` are the member's check-ins, repaired days among them. A missed day lies between two
+    check-ins, or between the last one and today; it is at most `window_days` ago, and the days
+    missed in a row there are at most `gap_days_max`. Days after today (a clock was moved) do not
+    count, and before the first check-in nothing was missed.
+    """
+    known = sorted({day for day in days if day < today} | {today})
+    missed = (
+        before + _DAY * number
+        for before, after in pairwise(known)
+        if (after - before).days - 1 <= rules.gap_days_max
+        for number in range(1, (after - before).days)
+    )
+    return tuple(day for day in missed if (today - day).days <= rules.window_days)
+
+
+def makeup_price(rules: MakeupRules, used: int) -> int | None:
+    """Return what the next repair costs in points, when `used` were made this month.
+
+    The free ones come first. None when the month has no more.
+    """
+    if used >= rules.max_per_month:
+        return None
+    return 0 if used < rules.free_per_month else rules.price

@@ -1,11 +1,31 @@
-"""Rule documents: what an operator may change without code, as a schema that refuses the rest."""
+"""Rule documents: what an operator may change without code, as a schema that refuses the rest.
+
+A key that a document leaves out has its default; a list of tables that it leaves out (`[[earn]]`,
+`[[level]]`, `[[wallet]]`) is empty. Stored versions are read with these defaults for ever, so a
+default that changes needs a new form (`version`) of the document.
+"""
 
 import tomllib
+from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from importlib import resources
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from content import rulewords
+
+POINTS = "points"
+"""The wallet of the points themselves; `[[wallet]]` adds others."""
+RESERVED = ("checkin", "activity", "makeup", "rebate", "compensation")
+"""Rules with a section of their own: no earn rule may have their names."""
+EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured")
+CUSTOM = "custom."
+"""Events of this prefix are the operator's own: they come in through the signed webhook."""
+
+_T = TypeVar("_T")
 
 
 class _Rules(BaseModel):
@@ -13,6 +33,96 @@ class _Rules(BaseModel):
 
 
 Points = Annotated[int, Field(ge=1, le=1_000_000)]
+Days = Annotated[int, Field(ge=1, le=3_650)]
+DaysOrNone = Annotated[int, Field(ge=0, le=365)]
+Factor = Annotated[float, Field(ge=0, le=100)]
+PerYuan = Annotated[float, Field(gt=0, le=1_000)]
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+Name = Annotated[
+    str, Field(pattern=r"^\S(.{0,22}\S)?$", description="1 to 24 characters on one line")
+]
+Id = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,23}$",
+        description="1 to 24 of a-z, 0-9, - and _, with a letter first",
+    ),
+]
+EventName = Annotated[
+    str,
+    Field(
+        pattern=rf"^({'|'.join(EVENTS)}|{CUSTOM}[a-z][a-z0-9_]{{0,30}})$".replace(".", r"\."),
+        description=f"one of {', '.join(EVENTS)}, or {CUSTOM} and a name of yours",
+    ),
+]
+Many = Annotated[tuple[_T, ...], Field(strict=False, max_length=100)]  # TOML's lists are lists
+StackFactor = Literal["base", "category", "level", "streak", "campaign"]
+FACTORS: tuple[StackFactor, ...] = get_args(StackFactor)
+Platform = Literal["telegram", "wecom", "local"]
+PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+Downgrade = Literal["none", "one_down", "balance_based"]
+DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)
+"""How a level is lost, the mildest way first."""
+
+
+class PointRules(_Rules):
+    """What a point is called, and what it is worth in fen when it is redeemed."""
+
+    name: Name = "积分"
+    value_fen: Annotated[int, Field(ge=1, le=10_000)] = 1
+
+
+class ExpiryRules(_Rules):
+    """When points expire: those of rules (`base`), and the extra ones of a campaign (`bonus`)."""
+
+    base: Literal["none", "rolling"] = "none"
+    base_days: Days = 730
+    """Counts when base is rolling."""
+    bonus_days: Days = 90
+    remind_days: Many[Days] = (30, 7, 1)
+
+
+class NegativeRules(_Rules):
+    """What a clawback cannot take becomes a debt; small or old ones are written off."""
+
+    policy: Literal["debt"] = "debt"
+    write_off_below: Annotated[int, Field(ge=0, le=1_000_000)] = 50
+    write_off_after_days: Days = 180
+
+
+class BudgetRules(_Rules):
+    """How many points the programme issues before somebody has to look."""
+
+    issue_per_day: Annotated[int, Field(ge=1, le=10**12)] = 50_000
+    issue_per_month: Annotated[int, Field(ge=1, le=10**12)] = 1_000_000
+    on_exceed: Literal["queue_review"] = "queue_review"
+
+
+class CapRules(_Rules):
+    """A member's ceilings: points a day without paying, shares and invites in times."""
+
+    earn_per_day: Points = 500
+    share_per_day: Annotated[int, Field(ge=1, le=1_000)] = 3
+    invite_per_day: Annotated[int, Field(ge=1, le=1_000)] = 5
+    activity_per_day: Points = 30
+
+
+class ProgrammeRules(_Rules):
+    """The whole pool of points: value, waiting time of points for money, expiry, ceilings."""
+
+    pending_days: DaysOrNone = 7
+    point: PointRules = PointRules()
+    expiry: ExpiryRules = ExpiryRules()
+    negative: NegativeRules = NegativeRules()
+    budget: BudgetRules = BudgetRules()
+    caps: CapRules = CapRules()
+
+
+class StackingRules(_Rules):
+    """In which order factors apply, and how large their product may be. Rounded down once."""
+
+    order: Many[StackFactor] = FACTORS
+    max_total: Annotated[float, Field(ge=1, le=100)] = 4.0
 
 
 class StreakRules(_Rules):
@@ -22,18 +132,134 @@ class StreakRules(_Rules):
     bonus: Annotated[float, Field(ge=0, le=10)] = 0.20
 
 
+class MakeupRules(_Rules):
+    """Missed days that a member may repair: they count for the streak and pay nothing."""
+
+    free_per_month: Annotated[int, Field(ge=0, le=31)] = 1
+    price: Annotated[int, Field(ge=0, le=1_000_000)] = 50
+    window_days: Annotated[int, Field(ge=1, le=31)] = 7
+    max_per_month: Annotated[int, Field(ge=0, le=31)] = 2
+    gap_days_max: Annotated[int, Field(ge=1, le=31)] = 3
+
+
 class CheckinRules(_Rules):
     """What a day's check-in pays."""
 
     points: Points = 5
+    category: Id = "behaviour"
     streak: StreakRules = StreakRules()
+    makeup: MakeupRules = MakeupRules()
+
+
+class ActivityRules(_Rules):
+    """What a message pays, and what keeps it from being farmed."""
+
+    points: Annotated[int, Field(ge=0, le=1_000)] = 1
+    category: Id = "behaviour"
+    cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 60
+    min_length: Annotated[int, Field(ge=1, le=1_000)] = 4
+    similarity_max: Annotated[float, Field(ge=0, le=1)] = 0.85
+    commands_count: bool = False
+
+
+class LimitRule(_Rules):
+    """How many times a rule pays a member in a day or a month."""
+
+    per: Literal["day", "month"]
+    n: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class EarnRule(_Rules):
+    """What an event pays: so many points, or so many for each yuan."""
+
+    id: Id
+    event: EventName
+    category: Id
+    name: Name | None = None
+    """What members read; needed for an event of one's own."""
+    points: Points | None = None
+    per_yuan: PerYuan | None = None
+    exclude: Many[Literal["freight"]] = ()
+    once_per: Literal["order", "post", "member"] | None = None
+    limit: LimitRule | None = None
+    pending_days: DaysOrNone | None = None
+    """Left out: the programme's for points per yuan, else none."""
+    expires_days: Days | None = None
+    """Left out: the programme's."""
+    platforms_off: Many[Platform] = ()
+
+
+class LevelRule(_Rules):
+    """A level: from how many qualifying points, and by what everything earned is multiplied."""
+
+    id: Id
+    name: Name
+    min: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    multiplier: Factor = 1.0
+
+
+class LevelsRules(_Rules):
+    """How levels are kept: by points earned in a window of days, with time to catch up."""
+
+    counter: Literal["qualifying"] = "qualifying"
+    window_days: Days = 365
+    downgrade: Downgrade = "one_down"
+    grace_days: DaysOrNone = 30
+
+
+class WalletRule(_Rules):
+    """A second wallet, closed-loop like the points.
+
+    `per_yuan` is dual credit: whatever pays points per yuan pays so many here as well, under the
+    same factors. A wallet without it is filled otherwise (the rebate's).
+    """
+
+    id: Id
+    name: Name
+    value_fen: Annotated[int, Field(ge=1, le=10_000)] = 1
+    per_yuan: PerYuan | None = None
+
+
+class RebateStep(_Rules):
+    """From how many yuan in the period all of it is rebated at this percentage."""
+
+    from_yuan: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    pct: Annotated[float, Field(ge=0, le=20)]
+
+
+class RebateRules(_Rules):
+    """A rebate on what was spent in a month, into a second wallet. No steps: none."""
+
+    wallet: Id = "coin"
+    period: Literal["month"] = "month"
+    steps: Many[RebateStep] = ()
+
+
+class ValueDropRules(_Rules):
+    """A fall of the point's value by so many per cent over so many months is made good."""
+
+    pct: Annotated[float, Field(gt=0, le=100)] = 20.0
+    months: Annotated[int, Field(ge=1, le=24)] = 3
+
+
+class CompensationRules(_Rules):
+    """When members are compensated, and how many administrators approve it."""
+
+    inflation_pct_year: Annotated[float, Field(gt=0, le=100)] = 5.0
+    approve: Annotated[int, Field(ge=1, le=5)] = 2
+    value_drop: ValueDropRules = ValueDropRules()
 
 
 class LimitRules(_Rules):
-    """How many commands a minute are answered: a member's own, and a whole group's."""
+    """How many commands a minute are answered: a member's, a group's, all of this installation's.
+
+    `command_per_minute` is a member's own limit for single commands, by their slash names.
+    """
 
     member_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
-    group_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    group_per_minute: PerMinute = 600
+    overall_per_minute: PerMinute = 6_000
+    command_per_minute: dict[Id, PerMinute] = {}
 
 
 class BoardRules(_Rules):
@@ -46,7 +272,21 @@ class Rulebook(_Rules):
     """One rule document. `version` is the form of the document, not its revision."""
 
     version: Annotated[int, Field(ge=1, le=1)]
+    programme: ProgrammeRules = ProgrammeRules()
+    stacking: StackingRules = StackingRules()
+    categories: dict[Id, Factor] = {
+        "consume": 1.0,
+        "social": 1.5,
+        "behaviour": 1.0,
+    }
     checkin: CheckinRules = CheckinRules()
+    activity: ActivityRules = ActivityRules()
+    earn: Many[EarnRule] = ()
+    level: Many[LevelRule] = ()
+    levels: LevelsRules = LevelsRules()
+    wallet: Many[WalletRule] = ()
+    rebate: RebateRules = RebateRules()
+    compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
 
@@ -55,31 +295,140 @@ class RulebookError(ValueError):
     """A document that cannot be used. The message names the document, the key and the value."""
 
 
+class _Conflict(NamedTuple):
+    """A value that does not fit to another one of the same document, and what would."""
+
+    key: str
+    value: object
+    words: str
+
+
+def exact(number: float) -> Fraction:
+    """Return a document's number as it was written: 0.1 is a tenth."""
+    return Fraction(str(number))
+
+
 def read_rulebook(document: str, *, name: str) -> Rulebook:
     """Return the rules of a TOML document. Errors: RulebookError naming document, key, value."""
     try:
         data = tomllib.loads(document)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; endless numbers or brackets
         raise RulebookError(f"{name}: not TOML: {error}") from error
     try:
-        return Rulebook.model_validate(data)
+        rules = Rulebook.model_validate(data)
     except ValidationError as error:
-        raise RulebookError("\n".join(_explain(name, problem) for problem in error.errors())) from (
-            error
-        )
-
-
-def _explain(name: str, problem: object) -> str:
-    assert isinstance(problem, dict)
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{name}: {key}: there is no such key"
-    if problem["type"] == "missing":
-        return f"{name}: {key}: is missing"
-    return f"{name}: {key} = {problem['input']!r}: {problem['msg']}"
+        lines = (rulewords.explain(problem, data, _schema()) for problem in error.errors())
+        raise RulebookError("\n".join(f"{name}: {line}" for line in lines)) from error
+    conflicts = [*_conflicts(rules)]
+    if conflicts:
+        raise RulebookError("\n".join(f"{name}: {rulewords.line(*each)}" for each in conflicts))
+    return rules
 
 
 @cache
 def shipped_document() -> str:
     """Return the rule document that ships with the product."""
     return resources.files("content").joinpath("rules/default.toml").read_text("utf-8")
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Rulebook.model_json_schema()
+
+
+def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
+    """Find values that are well-formed each, but do not fit together."""
+    yield from _of_names(rules)
+    yield from _of_earning(rules)
+    yield from _of_steps(rules)
+    yield from _of_ceilings(rules)
+
+
+def _of_names(rules: Rulebook) -> Iterator[_Conflict]:
+    for section, items in (("earn", rules.earn), ("level", rules.level), ("wallet", rules.wallet)):
+        ids = [item.id for item in items]
+        taken = {"earn": RESERVED, "wallet": (POINTS,)}.get(section, ())
+        for id_ in sorted({id_ for id_ in ids if ids.count(id_) > 1 or id_ in taken}):
+            yield _Conflict(f"{section}.{id_}.id", id_, "must be an id that nothing else has")
+    used = [("checkin", rules.checkin.category), ("activity", rules.activity.category)]
+    used += [(f"earn.{rule.id}", rule.category) for rule in rules.earn]
+    for key, category in used:
+        if category not in rules.categories:
+            names = f"must be one of [categories]: {', '.join(rules.categories) or 'it is empty'}"
+            yield _Conflict(f"{key}.category", category, names)
+    wallets = [wallet.id for wallet in rules.wallet]
+    if rules.rebate.steps and rules.rebate.wallet not in wallets:
+        names = f"must be the id of a [[wallet]]: {', '.join(wallets) or 'there is none'}"
+        yield _Conflict("rebate.wallet", rules.rebate.wallet, names)
+
+
+def _of_earning(rules: Rulebook) -> Iterator[_Conflict]:
+    most = rules.programme.caps.earn_per_day
+    for rule in rules.earn:
+        key = f"earn.{rule.id}"
+        if (rule.points is None) == (rule.per_yuan is None):
+            both = {"points": rule.points, "per_yuan": rule.per_yuan}
+            yield _Conflict(key, both, "must have either points or per_yuan")
+        if rule.exclude and rule.per_yuan is None:
+            yield _Conflict(f"{key}.exclude", [*rule.exclude], "goes with per_yuan only")
+        if rule.event.startswith(CUSTOM) and rule.name is None:
+            yield _Conflict(
+                f"{key}.name", "", "must be given, because members do not know this event"
+            )
+        if rule.points is not None and rule.points > most:
+            words = f"must be at most programme.caps.earn_per_day ({most})"
+            yield _Conflict(f"{key}.points", rule.points, words)
+
+
+def _of_steps(rules: Rulebook) -> Iterator[_Conflict]:
+    if sorted(rules.stacking.order) != sorted(FACTORS):
+        words = f"must be {', '.join(FACTORS)}, each once"
+        yield _Conflict("stacking.order", [*rules.stacking.order], words)
+    if rules.level and rules.level[0].min != 0:
+        first = rules.level[0]
+        yield _Conflict(
+            f"level.{first.id}.min", first.min, "must be 0, because everybody has a level"
+        )
+    for low, high in pairwise(rules.level):
+        if high.min <= low.min:
+            words = f"must be more than that of the level before it ({low.min})"
+            yield _Conflict(f"level.{high.id}.min", high.min, words)
+    steps = rules.rebate.steps
+    for number, (low_step, high_step) in enumerate(pairwise(steps), 2):
+        key = f"rebate.steps.{number}"
+        if high_step.from_yuan <= low_step.from_yuan:
+            words = f"must be more than in the step before it ({low_step.from_yuan})"
+            yield _Conflict(f"{key}.from_yuan", high_step.from_yuan, words)
+        if high_step.pct < low_step.pct:
+            words = f"must be at least as much as in the step before it ({low_step.pct:g})"
+            yield _Conflict(f"{key}.pct", high_step.pct, words)
+    remind = rules.programme.expiry.remind_days
+    if list(remind) != sorted(set(remind), reverse=True):
+        yield _Conflict("programme.expiry.remind_days", [*remind], "must go from many days to few")
+
+
+def _of_ceilings(rules: Rulebook) -> Iterator[_Conflict]:
+    caps, budget, makeup = rules.programme.caps, rules.programme.budget, rules.checkin.makeup
+    points = rules.checkin.points
+    if points * (1 + exact(rules.checkin.streak.bonus)) > caps.earn_per_day:
+        words = f"with the streak's bonus at most programme.caps.earn_per_day ({caps.earn_per_day})"
+        yield _Conflict("checkin.points", points, words)
+    pairs = (
+        ("activity.points", rules.activity.points, "programme.caps.activity_per_day",
+         caps.activity_per_day),
+        ("programme.caps.activity_per_day", caps.activity_per_day, "programme.caps.earn_per_day",
+         caps.earn_per_day),
+        ("programme.budget.issue_per_day", budget.issue_per_day, "programme.budget.issue_per_month",
+         budget.issue_per_month),
+        ("checkin.makeup.free_per_month", makeup.free_per_month, "checkin.makeup.max_per_month",
+         makeup.max_per_month),
+        ("checkin.makeup.gap_days_max", makeup.gap_days_max, "checkin.makeup.window_days",
+         makeup.window_days),
+        *((f"level.{level.id}.multiplier", level.multiplier, "stacking.max_total",
+           rules.stacking.max_total) for level in rules.level),
+        *((f"categories.{name}", factor, "stacking.max_total", rules.stacking.max_total)
+          for name, factor in rules.categories.items()),
+    )  # fmt: skip
+    for key, value, ceiling, most in pairs:
+        if value > most:
+            yield _Conflict(key, value, f"must be at most {ceiling} ({most:g})")

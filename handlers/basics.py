@@ -1,11 +1,16 @@
 """The first words: help, start, coming and going, and what to say to words that mean nothing."""
 
+from datetime import timedelta
+
 from content.message import Reply
 from handlers.context import Context
 from handlers.router import Router
 from storage import members, outbox, programmes
 
 router = Router()
+
+OPENED_JUST_NOW = timedelta(minutes=2)
+"""Members may be quicker than the news that an owner has added the bot."""
 
 
 @router.command("help", "帮助", "菜单")
@@ -36,29 +41,38 @@ def unknown(ctx: Context) -> Reply:
 
 
 @router.on("bot_added")
-def bot_added(ctx: Context) -> Reply:
+def bot_added(ctx: Context) -> Reply | None:
     """Say hello in a new group, and what is missing there."""
     if ctx.group is not None:
-        programmes.set_state(ctx.tx, ctx.group, "active")
         if ctx.event.sender.role == "owner":
-            programmes.adopt(ctx.tx, ctx.group)
-    key = "hello.group" if ctx.event.can_see_all else "hello.blind"
-    return ctx.say(
-        key, every=ctx.rules.checkin.streak.every, buttons=ctx.row("checkin", "rules", "help")
-    )
+            programmes.adopt(ctx.tx, ctx.group, since=ctx.event.at - OPENED_JUST_NOW)
+        programmes.set_state(ctx.tx, ctx.group, programmes.ACTIVE)
+    if "speak" in ctx.event.lacks:
+        return None  # the platform would refuse it; the adapter's log tells
+    lines = [ctx.texts.say("hello.group", every=ctx.rules.checkin.streak.every), *_lacks(ctx)]
+    return Reply("\n".join(lines), ctx.row("checkin", "rules", "help"))
 
 
-@router.on("bot_promoted")
-def bot_promoted(ctx: Context) -> Reply | None:
-    """Confirm that the bot sees every message now."""
-    return ctx.say("hello.sees") if ctx.event.can_see_all else None
+@router.on("bot_rights")
+def bot_rights(ctx: Context) -> Reply | None:
+    """Confirm that nothing is missing any more, or say what is."""
+    if "speak" in ctx.event.lacks:
+        return None  # the platform would refuse it; the adapter's log tells
+    return Reply("\n".join(_lacks(ctx) or [ctx.texts.say("hello.complete")]))
+
+
+def _lacks(ctx: Context) -> list[str]:
+    """Tell what the bot may not do here and what would change it, in a line each."""
+    lines = [ctx.texts.say(f"lacks.{right}") for right in ctx.event.lacks]
+    return [*lines, ctx.texts.say("lacks.remedy")] if lines else []
 
 
 @router.on("bot_removed")
 def bot_removed(ctx: Context) -> None:
     """Note that the bot has been removed from a group."""
     if ctx.group is not None:
-        programmes.set_state(ctx.tx, ctx.group, "removed")
+        by_owner = ctx.event.sender.role == "owner"
+        programmes.set_state(ctx.tx, ctx.group, programmes.LET_GO if by_owner else "removed")
 
 
 @router.on("joined")

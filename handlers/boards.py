@@ -42,7 +42,8 @@ def top(ctx: Context) -> Reply:
     if window is None:
         raise Refusal("top.usage", given=isolate(clean_name(word[:20], fallback="…")))
     private = ctx.event.chat.kind == "private"  # a board is for those who are in the group
-    me = ctx.member.id if private else ctx.person.id if ctx.person else 0
+    tapped = ctx.event.kind == "tap"  # and a button can be reached from outside
+    me = ctx.member.id if private or tapped else ctx.person.id if ctx.person else 0
     board = boards.board(
         ctx.tx,
         ctx.programme.id,

@@ -1,11 +1,14 @@
 """Check in: the day's points, once a day, more for days in a row."""
 
-from content.checkin import Award, award
+from datetime import timedelta
+
+from content.checkin import award
+from content.earning import Deed, Earned, earned
 from content.message import Refusal, Reply
 from handlers.context import Context
 from handlers.router import Router
 from storage import checkins, ledger, members
-from storage.ledger import ISSUED, Posting, Side
+from storage.ledger import ISSUED, CappedError, Posting, Side
 
 router = Router()
 
@@ -19,35 +22,47 @@ def checkin(ctx: Context) -> Reply:
     if streak is None:  # perhaps this very moment, on another platform: look again
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
-    earned = award(ctx.rules.checkin, streak=streak)
-    posted = ledger.post(ctx.tx, _posting(ctx, earned))
-    key = "checkin.bonus" if earned.bonus else "checkin.done"
-    if earned.to_bonus == 1:
+    day = award(ctx.rules.checkin, streak=streak)
+    points = sum(_paid(ctx, part) for part in earned(ctx.rules, _deed(ctx, bonus=day.bonus)))
+    key = "checkin.bonus" if day.bonus else "checkin.done"
+    if day.to_bonus == 1:
         key = "checkin.eve"
     return ctx.say(
-        key,
+        key if points else "checkin.full",
         name=ctx.name,
-        points=earned.points,
-        streak=earned.streak,
-        to_bonus=earned.to_bonus,
+        points=points,
+        streak=streak,
+        to_bonus=day.to_bonus,
         percent=round(ctx.rules.checkin.streak.bonus * 100),
-        balance=posted.balance,
+        balance=ledger.account(ctx.tx, ctx.programme.id, member.id).available,
         buttons=buttons,
         private=True,
     )
 
 
-def _posting(ctx: Context, earned: Award) -> Posting:
-    return Posting(
+def _deed(ctx: Context, *, bonus: bool) -> Deed:
+    return Deed(event="checkin", streak=bonus, platform=ctx.event.platform)
+
+
+def _paid(ctx: Context, part: Earned) -> int:
+    """Post what a rule pays for today; return how much of it the member's caps have left."""
+    posting = Posting(
         programme_id=ctx.programme.id,
         key=f"{ctx.today}/checkin/{ctx.member.id}",
         source=ISSUED,
         target=Side(ctx.member.id, "available"),
-        amount=earned.points,
+        amount=part.points,
         reason="checkin",
-        rule="checkin",
+        rule=part.rule,
         rule_version=ctx.programme.rules_version,
         actor=f"{ctx.event.platform}:{ctx.event.sender.id}"[:100],
         at=ctx.event.at,
         day=ctx.today,
+        kind=part.category,
+        expires=ctx.today + timedelta(days=part.expires_days) if part.expires_days else None,
+        caps=part.caps,
     )
+    try:
+        return ledger.post(ctx.tx, posting, fresh=True).amount
+    except CappedError:
+        return 0

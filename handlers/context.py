@@ -30,8 +30,8 @@ class Context:
     programme: Programme
     group: Group | None
     person: Member | None
-    former: bool
-    """Whether somebody met in private has been a member, and is in no group any more."""
+    outside: str
+    """Where there is no `person`: the text that tells somebody why he is none (`who.…`)."""
     now: datetime
     today: date
     rng: Random
@@ -48,7 +48,7 @@ class Context:
         if self.person is None:
             kind = self.event.sender.kind
             if kind == "person":
-                raise Refusal("who.left" if self.former else "who.join_first")
+                raise Refusal(self.outside)
             raise Refusal(f"who.{kind}")
         return self.person
 

@@ -15,12 +15,15 @@ Kind = Literal[
     "joined",
     "left",
     "bot_added",
-    "bot_promoted",
+    "bot_rights",
     "bot_removed",
     "migrated",
     "other",
 ]
 Role = Literal["member", "owner"]
+Right = Literal["speak", "listen", "notice"]
+"""What a bot may lack: to say something; to see every message; to be told who comes and goes."""
+RIGHTS: tuple[Right, ...] = ("speak", "listen", "notice")
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -62,10 +65,12 @@ class Event(msgspec.Struct, frozen=True):
     addressed: bool = False
     """The bot was mentioned, or spoken to in private. A mere answer to it is often a thank-you."""
     edited: bool = False
+    from_outside: bool = False
+    """For a tap: the group can be seen by people who are not in it."""
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
-    can_see_all: bool = True
-    """For `bot_added`: whether the platform shows the bot every message there."""
+    lacks: tuple[Right, ...] = ()
+    """For `bot_added` and `bot_rights`: what the bot may not do there, in the order of RIGHTS."""
 
     @property
     def who(self) -> Who:

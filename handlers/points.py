@@ -5,7 +5,7 @@ from content.message import Refusal, Reply
 from content.names import clean_name, isolate
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards, ledger
+from storage import boards, history
 
 router = Router()
 LINES, LINES_MAX = 10, 30
@@ -36,19 +36,27 @@ def points(ctx: Context) -> Reply:
 def statement(ctx: Context) -> Reply:
     """List your last movements, with their reasons."""
     count = _count(ctx.args, tapped=ctx.event.kind == "tap")
-    lines = ledger.statement(ctx.tx, ctx.programme.id, ctx.member.id, count=count)
+    lines = history.statement(ctx.tx, ctx.programme.id, ctx.member.id, count=count)
     if not lines:
         return Reply(ctx.texts.say("ledger.empty", name=ctx.name), ctx.row("checkin"), private=True)
     rows = [ctx.texts.say("ledger.head", name=ctx.name, balance=ctx.member.available)]
     for line in lines:
-        key = f"reason.{line.reason}"
-        reason = ctx.texts.say(key) if key in ctx.texts else line.reason
+        reason = _reason(ctx, line.reason)
         rows.append(
             ctx.texts.say(
                 "ledger.line", day=f"{line.day:%m-%d}", amount=f"{line.amount:+d}", reason=reason
             )
         )
     return Reply("\n".join(rows), ctx.row("checkin", "points"), private=True)
+
+
+def _reason(ctx: Context, reason: str) -> str:
+    """Return a reason in words; for an event of the operator's own, in his."""
+    key = f"reason.{reason}"
+    if key in ctx.texts:
+        return ctx.texts.say(key)
+    names = (rule.name for rule in ctx.rules.earn if rule.event == reason and rule.name)
+    return next(names, reason)
 
 
 def _count(args: str, *, tapped: bool) -> int:

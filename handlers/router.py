@@ -45,6 +45,8 @@ class Match:
     args: str = ""
     always: bool = False
     """Carried out in spite of the rate limit: what is paid once a day must not be missed."""
+    name: str = ""
+    """The command's slash name; none for what is no command."""
 
 
 @dataclass(slots=True)
@@ -134,12 +136,20 @@ class Router:
     def _pressed(self, words: str) -> Match | None:
         name, _, args = words.partition(" ")
         command = self.commands.get(name)
-        return Match(command.handler, args[:ARGS_MAX].strip(), command.always) if command else None
+        return (
+            Match(command.handler, args[:ARGS_MAX].strip(), command.always, command.name)
+            if command
+            else None
+        )
 
     def _slash(self, slash: re.Match[str]) -> Match | None:
         name, _, args = slash.groups(default="")
         command = self.commands.get(name.lower())
-        return Match(command.handler, args[:ARGS_MAX].strip(), command.always) if command else None
+        return (
+            Match(command.handler, args[:ARGS_MAX].strip(), command.always, command.name)
+            if command
+            else None
+        )
 
     def _chinese(self, words: str) -> Match | None:
         head, _, rest = words.partition(" ")
@@ -150,11 +160,13 @@ class Router:
             rest = rest.strip()
             if not rest or command.glued is None:
                 return (
-                    Match(command.handler, preset, command.always)
+                    Match(command.handler, preset, command.always, command.name)
                     if _TAIL.fullmatch(rest)
                     else None
                 )
-            return Match(command.handler, f"{preset} {rest[:ARGS_MAX]}".strip(), command.always)
+            return Match(
+                command.handler, f"{preset} {rest[:ARGS_MAX]}".strip(), command.always, command.name
+            )
         return self._glued(words)
 
     def _glued(self, words: str) -> Match | None:
@@ -162,7 +174,7 @@ class Router:
             for word in command.words if command.glued else ():
                 rest = words.removeprefix(word)
                 if command.glued and rest != words and command.glued.fullmatch(rest):
-                    return Match(command.handler, rest, command.always)
+                    return Match(command.handler, rest, command.always, command.name)
         return None
 
 

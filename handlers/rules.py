@@ -1,7 +1,10 @@
 """The rules in force, as members read them, rendered from the rule document."""
 
-from content.checkin import award
+from collections.abc import Iterator
+
+from content.earning import Deed, earned, multiplier
 from content.message import Reply
+from content.rulebook import EarnRule, exact
 from handlers.context import Context
 from handlers.router import Router
 
@@ -11,14 +14,51 @@ router = Router()
 @router.command("rules", "规则", "积分规则")
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
-    checkin = ctx.rules.checkin
-    return ctx.say(
-        "rules.all",
-        version=ctx.programme.rules_version,
-        points=checkin.points,
+    lines = (*_checkin(ctx), *_earn(ctx), *_keeping(ctx))
+    return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
+
+
+def _checkin(ctx: Context) -> Iterator[str]:
+    say, checkin = ctx.texts.say, ctx.rules.checkin
+    since = ctx.programme.rules_since.astimezone(ctx.programme.zone)
+    yield say("rules.head", version=ctx.programme.rules_version, since=f"{since:%Y-%m-%d}")
+    yield say(
+        "rules.checkin",
+        points=sum(part.points for part in earned(ctx.rules, Deed(event="checkin"))),
         every=checkin.streak.every,
         percent=round(checkin.streak.bonus * 100),
-        bonus=award(checkin, streak=checkin.streak.every).points,
-        zone=ctx.programme.zone.key,
-        buttons=ctx.row("checkin", "points", "top week"),
+        bonus=sum(part.points for part in earned(ctx.rules, Deed(event="checkin", streak=True))),
     )
+
+
+def _earn(ctx: Context) -> Iterator[str]:
+    for rule in ctx.rules.earn:
+        if ctx.event.platform not in rule.platforms_off:
+            line = ctx.texts.say("rules.earn", what=_what(ctx, rule), points=_worth(ctx, rule))
+            most = rule.limit and ctx.texts.say(f"per.{rule.limit.per}", n=rule.limit.n)
+            yield f"{line}{most or ''}"
+
+
+def _what(ctx: Context, rule: EarnRule) -> str:
+    """Return what is to be done: in the operator's words, else in ours."""
+    return rule.name or ctx.texts.say(f"earn.{rule.event.replace('.', '_')}")
+
+
+def _worth(ctx: Context, rule: EarnRule) -> str:
+    """Return what a rule pays."""
+    factor = multiplier(ctx.rules, rule, Deed(event=rule.event))
+    if rule.points is not None:
+        return ctx.texts.say("rules.points", points=int(rule.points * factor))
+    rate = float(exact(rule.per_yuan or 0) * factor)
+    return ctx.texts.say("rules.per_yuan", points=f"{rate:g}")
+
+
+def _keeping(ctx: Context) -> Iterator[str]:
+    """Tell how much a day, from when, and until when."""
+    say, programme = ctx.texts.say, ctx.rules.programme
+    yield say("rules.cap", points=programme.caps.earn_per_day)
+    if programme.pending_days and any(rule.per_yuan for rule in ctx.rules.earn):
+        yield say("rules.pending", days=programme.pending_days)
+    yield say(f"expiry.{programme.expiry.base}", days=programme.expiry.base_days)
+    yield say("rules.day", zone=ctx.programme.zone.key)
+    yield say("rules.who")

@@ -1,5 +1,6 @@
 """Proof that the books are right: each check is one statement, and every row found is a fault."""
 
+from storage.account import NEVER
 from storage.db import Sql, Tx
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
 
@@ -13,6 +14,14 @@ _BUCKETS = " UNION ALL ".join(
     f"SELECT programme_id, owner_id, wallet, '{bucket}' AS bucket, {bucket} AS amount FROM account"
     for bucket in MEMBER_BUCKETS + PROGRAMME_BUCKETS
 )
+_EARNED = (
+    "SELECT programme_id, to_owner AS owner_id, wallet, amount FROM posting"
+    " WHERE to_bucket IN ('available', 'debt') AND (from_bucket = 'issued'"
+    " OR (from_bucket = 'pending' AND from_owner = to_owner))"
+    " UNION ALL SELECT r.programme_id, r.from_owner, r.wallet, -r.amount FROM posting r"
+    " JOIN posting o ON o.programme_id = r.programme_id AND o.id = r.reverses"
+    " WHERE r.to_bucket = 'clawed_back' AND r.from_bucket <> 'pending' AND o.from_bucket = 'issued'"
+)
 _CHECKS = {
     "the buckets of a programme sum to zero": Sql(
         f"SELECT programme_id, wallet, SUM({_ALL}) FROM account"
@@ -24,28 +33,60 @@ _CHECKS = {
         f" UNION ALL {_BUCKETS}) AS t"
         " GROUP BY programme_id, owner_id, wallet, bucket HAVING SUM(amount) <> 0"
     ),
-    "no member's bucket is below zero": Sql(
-        "SELECT programme_id, owner_id FROM account"
-        " WHERE owner_id <> 0 AND (available < 0 OR pending < 0 OR held < 0 OR debt > 0)"
+    "no member's bucket is below zero, and who owes has nothing available": Sql(
+        "SELECT programme_id, owner_id FROM account WHERE owner_id <> 0 AND (available < 0"
+        " OR pending < 0 OR held < 0 OR debt > 0 OR (debt < 0 AND available > 0))"
     ),
-    "every check-in was paid once": Sql(
+    "no check-in was paid twice": Sql(
         "SELECT c.programme_id, c.member_id, c.day FROM checkin c LEFT JOIN"
         " (SELECT programme_id, to_owner, day, COUNT(*) AS times FROM posting"
-        " WHERE reason = 'checkin' GROUP BY programme_id, to_owner, day) p"
+        " WHERE reason = 'checkin' AND wallet = 'points' AND asked > 0"
+        " GROUP BY programme_id, to_owner, day) p"
         " ON p.programme_id = c.programme_id AND p.to_owner = c.member_id AND p.day = c.day"
-        " WHERE COALESCE(p.times, 0) <> 1"
+        " WHERE COALESCE(p.times, 0) > 1"
     ),
-    "what was earned in all is what was issued": Sql(
+    "what was earned in all is what was issued, less what was taken back": Sql(
         "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
-        " (SELECT programme_id, to_owner, wallet, SUM(amount) AS issued FROM posting"
-        " WHERE from_owner = 0 AND from_bucket = 'issued' AND to_bucket = 'available'"
-        " GROUP BY programme_id, to_owner, wallet) p ON p.programme_id = a.programme_id"
-        " AND p.to_owner = a.owner_id AND p.wallet = a.wallet"
-        " WHERE a.owner_id <> 0 AND a.total_earned <> COALESCE(p.issued, 0)"
+        f" (SELECT programme_id, owner_id, wallet, SUM(amount) AS earned FROM ({_EARNED}) e"
+        " GROUP BY programme_id, owner_id, wallet) p ON p.programme_id = a.programme_id"
+        " AND p.owner_id = a.owner_id AND p.wallet = a.wallet"
+        " WHERE a.owner_id <> 0 AND a.total_earned <> COALESCE(p.earned, 0)"
+    ),
+    "what is held is the sum of the open holds": Sql(
+        "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
+        " (SELECT programme_id, owner_id, wallet, SUM(amount) AS held FROM hold"
+        " WHERE state = 'open' GROUP BY programme_id, owner_id, wallet) h"
+        " ON h.programme_id = a.programme_id AND h.owner_id = a.owner_id AND h.wallet = a.wallet"
+        " WHERE a.held <> COALESCE(h.held, 0)"
+    ),
+    "what pends is the sum of what matures": Sql(
+        "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
+        " (SELECT programme_id, owner_id, wallet, SUM(remaining) AS pending FROM maturing"
+        " GROUP BY programme_id, owner_id, wallet) m"
+        " ON m.programme_id = a.programme_id AND m.owner_id = a.owner_id AND m.wallet = a.wallet"
+        " WHERE a.pending <> COALESCE(m.pending, 0)"
+    ),
+    "lots hold no more than what is available, and the account knows the earliest": Sql(
+        "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
+        " (SELECT programme_id, owner_id, wallet, SUM(remaining) AS points, MIN(expires_day) AS"
+        " earliest FROM lot WHERE remaining > 0 GROUP BY programme_id, owner_id, wallet) l"
+        " ON l.programme_id = a.programme_id AND l.owner_id = a.owner_id AND l.wallet = a.wallet"
+        " WHERE a.available < COALESCE(l.points, 0) OR (l.earliest IS NOT NULL AND"
+        " l.earliest <> a.next_expiry) OR (l.earliest IS NULL AND a.next_expiry < :never)"
+    ),
+    "no posting is reversed by more than it moved": Sql(
+        "SELECT o.programme_id, o.id FROM posting o JOIN (SELECT programme_id, reverses,"
+        " SUM(amount) AS back FROM posting WHERE reverses IS NOT NULL"
+        " GROUP BY programme_id, reverses) r ON r.programme_id = o.programme_id"
+        " AND r.reverses = o.id WHERE r.back > o.asked"
     ),
 }
 
 
 def faults(tx: Tx) -> list[str]:
     """Return every fault in the books, in words; an empty list is the proof."""
-    return [f"not so: {rule}: {row}" for rule, sql in _CHECKS.items() for row in tx.all(sql)]
+    return [
+        f"not so: {rule}: {row}"
+        for rule, sql in _CHECKS.items()
+        for row in tx.all(sql, **({"never": NEVER} if ":never" in sql.sqlite else {}))
+    ]

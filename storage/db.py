@@ -1,6 +1,5 @@
 """The database: engines for SQLite and PostgreSQL, and `Tx`, one open transaction."""
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,10 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from storage.books import Books
+from storage.sql import Sql as Sql  # noqa: PLC0414 - for everything that takes a Tx
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
@@ -28,21 +31,6 @@ POSTGRES_CONNECT = {
 sqlite3.register_adapter(date, date.isoformat)
 
 
-class Sql:
-    """A statement of the hot path, written once with `:name` placeholders for both databases.
-
-    It goes to the driver as it stands: through SQLAlchemy Core the same statements take five to
-    ten times as long (docs/decisions/0003). Everything else uses Core and the tables.
-    """
-
-    __slots__ = ("postgres", "sqlite")
-
-    def __init__(self, text: str) -> None:
-        """Take SQL that both databases understand."""
-        self.sqlite = text
-        self.postgres = re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%"))
-
-
 class Tx:
     """One open transaction. Storage functions take it and never commit.
 
@@ -50,13 +38,19 @@ class Tx:
     written in one statement when the batch ends: for inserts that nobody reads before that.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        """Wrap a connection whose transaction is open."""
+    def __init__(
+        self, connection: Connection, *, careful: bool = False, writes: bool = True
+    ) -> None:
+        """Wrap a connection whose transaction is open; `careful` takes nothing for new unasked."""
         self.core = connection
+        self.careful = careful
+        self.writes = writes
+        self.books = Books()
         self.is_sqlite = connection.dialect.name == "sqlite"
         self._cursor: Any = connection.connection.cursor()
+        self._depth = 0
+        self._unreleased = 0
         self._later: dict[Sql, list[dict[str, Any]]] = {}
-        self._totals: list[tuple[int, str, str, int]] = []
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
 
@@ -85,24 +79,22 @@ class Tx:
         """Write the row when the batch ends, together with its like."""
         self._later.setdefault(sql, []).append(row)
 
-    def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
-        """Move a programme's own bucket when the batch ends, once for the whole batch."""
-        self._totals.append((programme_id, wallet, bucket, amount))
-
-    def take_totals(self) -> dict[tuple[int, str, str], int]:
-        """Return the programmes' movements, summed, in one order for every process."""
-        sums: dict[tuple[int, str, str], int] = {}
-        for programme_id, wallet, bucket, amount in self._totals:
-            key = (programme_id, wallet, bucket)
-            sums[key] = sums.get(key, 0) + amount
-        self._totals.clear()
-        return dict(sorted(sums.items()))
-
-    def write_later_rows(self) -> None:
-        """Write what `later` collected."""
+    def close(self) -> None:
+        """Write what the batch has collected."""
         for sql, rows in self._later.items():
             self.many(sql, rows)
         self._later.clear()
+        self.books.close(self)  # last: what it locks, every other batch waits for
+
+    def each(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement with `?` for each row, given as tuples in its order."""
+        self._cursor.executemany(sql.sqlite if self.is_sqlite else sql.postgres, rows)
+
+    def copy_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows into a table of PostgreSQL: half the time of as many INSERTs."""
+        with self._cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as target:
+            for row in rows:
+                target.write_row(row)
 
     def many(self, sql: Sql, rows: Iterable[dict[str, Any]]) -> None:
         """Execute a statement for each row."""
@@ -112,19 +104,38 @@ class Tx:
     def savepoint(self) -> Iterator[None]:
         """Run one unit of work: kept whole, or undone whole when it raises."""
         marks = {sql: len(rows) for sql, rows in self._later.items()}
-        totals = len(self._totals)
-        self._cursor.execute("SAVEPOINT unit")
+        books = self.books.copy()
+        self._depth += 1
+        name = f"unit{self._depth}"
+        self._open_savepoint(name)
         try:
             yield
         except BaseException:
-            self._cursor.execute("ROLLBACK TO SAVEPOINT unit")
-            self._cursor.execute("RELEASE SAVEPOINT unit")
+            if self.alive or not self.is_sqlite:  # SQLite may have undone everything by itself
+                self._cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
             for sql, rows in self._later.items():
                 del rows[marks.get(sql, 0) :]
-            del self._totals[totals:]
+            self.books = books
             self.seen.clear()
             raise
-        self._cursor.execute("RELEASE SAVEPOINT unit")
+        finally:
+            self._unreleased = self._depth
+            self._depth -= 1
+
+    def _open_savepoint(self, name: str) -> None:
+        """Open a savepoint, and first close the one before it at this depth, if any.
+
+        Closing waits for the next one, so that it needs no message to the server of its own; a
+        commit closes the last. Savepoints that pile up would cost PostgreSQL memory and speed.
+        """
+        if self._unreleased != self._depth:
+            self._cursor.execute(f"SAVEPOINT {name}")
+        elif self.is_sqlite:  # it takes one statement at a time
+            self._cursor.execute(f"RELEASE SAVEPOINT {name}")
+            self._cursor.execute(f"SAVEPOINT {name}")
+        else:
+            self._cursor.execute(f"RELEASE SAVEPOINT {name}; SAVEPOINT {name}")
+        self._unreleased = 0
 
 
 def open_engine(url: str, *, workers: int = 4) -> Engine:
@@ -176,9 +187,11 @@ def _open_sqlite(url: str) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Tx]:
     """Open a transaction for reading alone: it sees one moment and waits for nobody."""
-    options = {"qunying_reads": True, "postgresql_readonly": True}
+    options: dict[str, Any] = {"qunying_reads": True}
+    if engine.dialect.name == "postgresql":
+        options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
     with engine.connect().execution_options(**options) as connection, connection.begin():
-        yield Tx(connection)
+        yield Tx(connection, writes=False)
 
 
 def to_ms(moment: datetime) -> int:
@@ -196,3 +209,32 @@ def from_ms(ms: int) -> datetime:
 def to_day(value: Any) -> date | None:
     """Return a stored date: SQLite gives text, PostgreSQL a date, both may be NULL."""
     return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+_SQLITE_DOWN = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_POSTGRES_DOWN_CLASSES = ("08", "53", "57", "58")
+"""SQLSTATE classes: connection, resources (disk full), intervention (shutdown), system error."""
+_POSTGRES_READ_ONLY = "25006"  # connected to a standby
+
+
+def is_down(error: BaseException) -> bool:
+    """Whether the database itself is in trouble (away, locked, full), not the statement."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DOWN
+    if isinstance(original, psycopg.Error):
+        if original.sqlstate is None:  # the client's own: no connection
+            return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+        state = original.sqlstate
+        return state == _POSTGRES_READ_ONLY or state.startswith(_POSTGRES_DOWN_CLASSES)
+    return isinstance(original, PoolTimeout)

@@ -4,6 +4,7 @@ import itertools
 import secrets
 import threading
 import time
+from datetime import datetime
 
 _TAG_BITS = 8
 _COUNTER_BITS = 12
@@ -30,3 +31,8 @@ def new_id() -> int:
             _last_ms, _ticks = _last_ms + 1, itertools.count(1)
             tick = 0
         return (_last_ms << (_TAG_BITS + _COUNTER_BITS)) | (_tag << _COUNTER_BITS) | tick
+
+
+def first_id_after(moment: datetime) -> int:
+    """Return the bound below which all ids lie that were made up to a moment, its millisecond."""
+    return (int(moment.timestamp() * 1000) + 1) << (_TAG_BITS + _COUNTER_BITS)

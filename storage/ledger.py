@@ -1,24 +1,35 @@
 """The points ledger: the only module that changes a balance.
 
-Every movement is a posting from one bucket to another, in whole points, written once. A bucket of
-a member never goes below zero: a conditional UPDATE decides, nothing is read and then written. A
-programme's own buckets are summed per batch (`Tx.total`), so that they are no hot row.
+Every movement is a posting from one bucket to another, in whole points, written once. It is
+decided over accounts that the transaction has locked (`storage.books`), and written when the batch
+ends. A bucket of a member never goes below zero, except `debt`, which never goes above.
 """
 
-from datetime import date, datetime
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from content import windows
-from storage.db import Sql, Tx, from_ms, to_day, to_ms
+from content.caps import Cap
+from storage import account as accounts
+from storage.account import NEVER, Account, Lots, lots_text
+from storage.books import POINTS, Row
+from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
 
 PROGRAMME = 0
 """The owner number of the programme's own account."""
 
-POINTS = "points"
+PAID_DEBT = "/debt"
+"""Ends the key of a movement's second posting, the part that paid a debt."""
+
+OWED = "/owed"
+"""Ends the key of an undoing's second posting, the part that became a debt."""
+
 AMOUNT_MAX = 10**12
-KEY_MAX = 200
+KEY_MAX = 190
 
 
 class Side(NamedTuple):
@@ -50,15 +61,46 @@ class Posting(NamedTuple):
     at: datetime
     day: date
     wallet: str = POINTS
-    reverses: int | None = None
+    kind: str = ""
+    """What was done to earn it (a category of the rules): boards and reports may ask."""
+    expires: date | None = None
+    """For a credit: the last day on which it can be spent."""
+    matures: date | None = None
+    """For a credit to `pending`: the day on which it becomes available."""
+    caps: tuple[Cap, ...] = ()
+    """Ceilings of the member that the amount is cut to."""
 
 
 class Posted(NamedTuple):
-    """What became of it. `balance` is the target bucket's (the source's when it pays out)."""
+    """What became of it. `balance` is the target bucket's (the source's when it pays out).
+
+    `amount` is less than was asked where a cap cut it. A movement may need more than one posting
+    (a part pays a debt): `id` is the first one's.
+    """
 
     id: int
     balance: int
+    amount: int
     replayed: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Terms:
+    """What a movement says beside its posting, for the parts of the store that know more.
+
+    `lots` are the whole lots in which points arrive, where they are not those that were taken;
+    `prefer` are the lots that a debit takes before others; `earned` is the day whose windows count
+    the amount, or with a `sign` of -1 no longer count it.
+    """
+
+    reverses: int | None = None
+    lots: Lots | None = None
+    prefer: Lots = ()
+    earned: date | None = None
+    sign: int = 1
+
+
+_PLAIN = Terms()
 
 
 class LedgerError(ValueError):
@@ -73,239 +115,403 @@ class InsufficientError(LedgerError):
     """The bucket holds less than is to be taken."""
 
 
-_KNOWN = Sql(
-    "SELECT id, wallet, from_owner, from_bucket, to_owner, to_bucket, amount, reason, from_after,"
-    " to_after FROM posting WHERE programme_id = :programme AND key = :key"
+class CappedError(LedgerError):
+    """The member's caps leave nothing of it."""
+
+
+class GoneError(LedgerError):
+    """The hold is no longer open, or the posting has been reversed in full."""
+
+
+ROW = ", ".join(Row._fields)
+_KNOWN = Sql(f"SELECT {ROW} FROM posting WHERE programme_id = :programme AND key = :key")
+_KNOWN_MANY = Sql(
+    f"SELECT {ROW} FROM posting WHERE programme_id = :programme"
+    " AND key IN (SELECT value FROM json_each(:keys))",
+    postgres=f"SELECT {ROW} FROM posting WHERE programme_id = :programme AND key = ANY(:keys)",
 )
-_INSERT = Sql(
-    "INSERT INTO posting (programme_id, id, key, at_ms, day, wallet, from_owner, from_bucket,"
-    " to_owner, to_bucket, amount, reason, rule, rule_version, actor, reverses, from_prev, to_prev,"
-    " from_after, to_after) VALUES (:programme, :id, :key, :at, :day, :wallet, :from_owner,"
-    " :from_bucket, :to_owner, :to_bucket, :amount, :reason, :rule, :rule_version, :actor,"
-    " :reverses, :from_prev, :to_prev, :from_after, :to_after)"
+_MATURE_LATER = Sql(
+    "INSERT INTO maturing (programme_id, id, owner_id, wallet, remaining, due_day, expires_day,"
+    " kind) VALUES (:programme, :id, :owner, :wallet, :amount, :due, :expires, :kind)"
 )
-_LINK = "prev_posting = last_posting, last_posting = :id"
-_WHERE = "WHERE programme_id = :programme AND owner_id = :owner AND wallet = :wallet"
-_ROOM = {bucket: f"{bucket} >= :amount" for bucket in MEMBER_BUCKETS} | {"debt": "1 = 1"}
-"""What a bucket must hold to be taken from. A debt is negative: taking from it deepens it."""
-_TAKE = {
-    bucket: Sql(
-        f"UPDATE account SET {bucket} = {bucket} - :amount, {_LINK} {_WHERE}"
-        f" AND {_ROOM[bucket]} RETURNING {bucket}, prev_posting"
-    )
-    for bucket in MEMBER_BUCKETS
-}
-_OWED = dict.fromkeys(MEMBER_BUCKETS, "1 = 1") | {"debt": "debt + :amount <= 0"}
-_GIVE = {
-    bucket: Sql(
-        f"UPDATE account SET {bucket} = {bucket} + :amount, {_LINK} {_WHERE}"
-        f" AND {_OWED[bucket]} RETURNING {bucket}, prev_posting"
-    )
-    for bucket in MEMBER_BUCKETS
-}
 
 
-def _window(column: str, first: str, after: str) -> str:
-    return (
-        f"{column} = CASE WHEN earned_day < {first} THEN :amount"
-        f" WHEN earned_day < {after} THEN {column} + :amount ELSE {column} END"
-    )
+# -- one movement ----------------------------------------------------------------------------
 
 
-_EARN = Sql(
-    f"UPDATE account SET available = available + :amount, {_LINK},"
-    f" {_window('day_earned', ':day', ':day_end')},"
-    f" {_window('week_earned', ':week', ':week_end')},"
-    f" {_window('month_earned', ':month', ':month_end')},"
-    " total_earned = total_earned + :amount,"
-    " earned_day = CASE WHEN earned_day < :day THEN :day ELSE earned_day END"
-    f" {_WHERE} RETURNING available, prev_posting"
-)
-_TOTAL = {
-    bucket: Sql(
-        f"INSERT INTO account (programme_id, owner_id, wallet, {bucket})"
-        " VALUES (:programme, 0, :wallet, :amount) ON CONFLICT (programme_id, owner_id, wallet)"
-        f" DO UPDATE SET {bucket} = account.{bucket} + excluded.{bucket}"
-    )
-    for bucket in PROGRAMME_BUCKETS
-}
-_STEP = Sql(
-    "SELECT id, at_ms, day, from_owner, from_bucket, to_owner, to_bucket, amount, reason,"
-    " from_prev, to_prev, from_after, to_after FROM posting"
-    " WHERE programme_id = :programme AND id = :id"
-)
-_LAST = Sql("SELECT last_posting FROM account " + _WHERE)
-
-
-def post(tx: Tx, posting: Posting) -> Posted:
+def post(tx: Tx, posting: Posting, *, fresh: bool = False) -> Posted:
     """Make one movement.
 
-    The same key again with the same content changes nothing and returns the first result.
-    Errors: KeyConflictError (same key, other content), InsufficientError (nothing is changed),
-    LedgerError (an amount that is not 1 to 10^12 whole points, an unknown bucket, a missing
-    account).
+    The same key again with the same content changes nothing and returns the first result. With
+    `fresh` the caller has just written a row of its own that makes the key new (a check-in's), and
+    no time is spent on looking.
+    Errors: KeyConflictError (same key, other content), InsufficientError, CappedError (nothing is
+    changed), LedgerError (an amount that is not 1 to 10^12 whole points, an unknown bucket, a
+    missing account).
     """
-    _check(posting)
-    known = tx.one(_KNOWN, programme=posting.programme_id, key=posting.key)
+    check(posting)
+    return once(tx, posting, _terms(posting), fresh=fresh)
+
+
+def once(tx: Tx, posting: Posting, terms: Terms, *, fresh: bool = False) -> Posted:
+    """Move points unless the key says that it has been done: then return the first result."""
+    owners = {posting.source.owner_id, posting.target.owner_id} - {PROGRAMME}
+    tx.books.load(tx, posting.programme_id, posting.wallet, owners)  # both at once: in one order
+    known = known_row(tx, posting.programme_id, posting.key, fresh=fresh)
     if known is not None:
-        return _replay(posting, known)
-    if PROGRAMME in {posting.source.owner_id, posting.target.owner_id}:
-        return _move(tx, posting, to_ms(posting.at))
-    with tx.savepoint():  # either side may refuse when the other has moved
-        return _move(tx, posting, to_ms(posting.at))
+        return _replay(tx, posting, known)
+    return move(tx, posting, terms)
 
 
-def _move(tx: Tx, posting: Posting, at_ms: int) -> Posted:
+def post_many(tx: Tx, postings: Sequence[Posting]) -> list[Posted | LedgerError]:
+    """Make many movements in order; each stands or falls alone, and none disturbs the others.
+
+    Accounts and known keys are read at once, so that a thousand cost little more than one.
+    """
+    results: list[Posted | LedgerError] = []
+    errors = [_error(posting) for posting in postings]
+    sound = [posting for posting, error in zip(postings, errors, strict=True) if error is None]
+    wanted: dict[tuple[int, str], set[int]] = {}
+    keys: dict[int, list[str]] = {}
+    for posting in sound:
+        keys.setdefault(posting.programme_id, []).append(posting.key)
+        owners = wanted.setdefault((posting.programme_id, posting.wallet), set())
+        owners.update((posting.source.owner_id, posting.target.owner_id))
+    for (programme_id, wallet), owners in sorted(wanted.items()):
+        tx.books.load(tx, programme_id, wallet, owners - {PROGRAMME})
+    known: dict[tuple[int, str], Row] = {}
+    for programme_id, some in keys.items():
+        rows = tx.all(
+            _KNOWN_MANY,
+            programme=programme_id,
+            keys=json.dumps(some) if tx.is_sqlite else some,
+        )
+        known |= {(programme_id, row[2]): as_row(tx, row) for row in rows}
+    for posting, wrong in zip(postings, errors, strict=True):
+        if wrong is not None:
+            results.append(LedgerError(wrong))
+            continue
+        name = (posting.programme_id, posting.key)
+        before = known.get(name) or tx.books.made.get(name)
+        try:
+            if before is not None:
+                results.append(_replay(tx, posting, before))
+            else:
+                results.append(move(tx, posting, _terms(posting)))
+        except LedgerError as error:
+            results.append(error)
+    return results
+
+
+_MOVES = {
+    ("issued", "available"): "an award",
+    ("issued", "pending"): "an award that matures",
+    ("compensation", "available"): "a compensation",
+    ("available", "redeemed"): "a payment",
+    ("available", "clawed_back"): "a deduction",
+    ("debt", "clawed_back"): "a deduction from somebody who has nothing",
+    ("clawed_back", "debt"): "a debt that is written off",
+    ("available", "available"): "a gift",
+}
+"""What may be posted. Everything else goes through storage.holds, .clockwork and .undoing."""
+
+
+def check(posting: Posting) -> None:
+    """Refuse what makes no sense in itself. Errors: LedgerError."""
+    error = _error(posting)
+    if error is not None:
+        raise LedgerError(error)
+
+
+def check_amount(amount: int) -> None:
+    """Refuse what is no amount of points. Errors: LedgerError."""
+    if type(amount) is not int or not 0 < amount <= AMOUNT_MAX:
+        raise LedgerError(f"amount {amount!r}: whole points from 1 to {AMOUNT_MAX} are posted")
+
+
+def check_key(key: str) -> None:
+    """Refuse what is no key of a movement. Errors: LedgerError."""
+    if not 0 < len(key) <= KEY_MAX:
+        raise LedgerError(f"a key has 1 to {KEY_MAX} characters, not {len(key)}")
+    if key.endswith((PAID_DEBT, OWED)):
+        raise LedgerError(
+            f"a key does not end in {PAID_DEBT} or {OWED}: those are the ledger's own"
+        )
+
+
+def _error(posting: Posting) -> str | None:
+    source, target = posting.source, posting.target
+    try:
+        check_amount(posting.amount)
+        check_key(posting.key)
+    except LedgerError as error:
+        return str(error)
+    for side in (source, target):
+        if _no_bucket(side):
+            return f"there is no bucket {side.bucket!r} for owner {side.owner_id}"
+    if (source.bucket, target.bucket) not in _MOVES:
+        return f"points are not posted from {source.bucket} to {target.bucket}"
+    return _odd(posting)
+
+
+def _odd(posting: Posting) -> str | None:
+    """Say what of a posting's parts do not fit each other."""
+    if posting.source.owner_id == posting.target.owner_id:
+        return "a gift is for somebody else"
+    if posting.expires is not None and posting.expires < posting.day:
+        return "points cannot be given on a day after their last one"
+    if (posting.matures is not None) != (posting.target.bucket == "pending"):
+        return "what goes to pending, and nothing else, matures"
+    if posting.caps and posting.source.owner_id != PROGRAMME:
+        return "caps are for what the programme gives"
+    return "an instant without a zone is no instant" if posting.at.tzinfo is None else None
+
+
+def _no_bucket(side: Side) -> bool:
+    known = PROGRAMME_BUCKETS if side.owner_id == PROGRAMME else MEMBER_BUCKETS
+    return side.bucket not in known
+
+
+def known_row(tx: Tx, programme_id: int, key: str, *, fresh: bool = False) -> Row | None:
+    """Return the posting that has a key, this transaction's own included."""
+    made: Row | None = tx.books.made.get((programme_id, key))
+    if made is not None or (fresh and not tx.careful):
+        return made
+    row = tx.one(_KNOWN, programme=programme_id, key=key)
+    return as_row(tx, row) if row is not None else None
+
+
+def as_row(tx: Tx, raw: Sequence[object]) -> Row:
+    """Return a posting as it was read."""
+    row = Row._make(raw)
+    if not tx.is_sqlite:
+        return row
+    return row._replace(day=to_day(row.day) or date.min, expires_day=to_day(row.expires_day))
+
+
+def _replay(tx: Tx, posting: Posting, first: Row) -> Posted:
+    """Return the first result again."""
+    goal = posting.target
+    if goal.bucket == "available" and first.to_bucket == "debt":
+        goal = Side(goal.owner_id, "debt")  # all of it paid a debt
+    terms = (posting.amount, posting.reason, posting.expires)
+    sides = (first.from_owner, first.from_bucket, first.to_owner, first.to_bucket)
+    content = (first.wallet, *sides, first.asked, first.reason, first.expires_day)
+    if content != (posting.wallet, *posting.source, *goal, *terms):
+        raise KeyConflictError(f"key {posting.key} has been used for another posting")
+    amount = first.amount
+    if amount != first.asked:  # a part of it may have paid a debt
+        second = known_row(tx, posting.programme_id, first.key + PAID_DEBT)
+        amount += second.amount if second else 0
+    return Posted(first.id, balance(first), amount, replayed=True)
+
+
+# -- deciding ------------------------------------------------------------------------------------
+
+
+def _terms(posting: Posting) -> Terms:
+    earns = posting.source == ISSUED and posting.target.bucket == "available"
+    return Terms(earned=posting.day) if earns else _PLAIN
+
+
+def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
+    """Move points between accounts that are loaded: checked whole first, then done.
+
+    What reaches a member who owes pays his debt first: who owes has nothing available.
+    Errors: InsufficientError, CappedError, LedgerError (a missing account, more than is owed).
+    """
+    target = posting.target
+    payer, earner = (_member(tx, posting, side) for side in (posting.source, target))
+    amount = posting.amount
+    if payer is not None:
+        _check_funds(tx, posting, payer)
+    if earner is not None and target.bucket == "debt" and earner.debt + amount > 0:
+        raise LedgerError(f"owner {target.owner_id} owes less than {amount}")
+    if earner is not None and posting.caps:
+        amount = _cut(tx, posting, earner)
+    who = earner or payer
+    if who is not None and terms.earned is not None:
+        now = tx.books.accounts[who[:3]]
+        tx.books.put(accounts.earn(now, terms.sign * amount, terms.earned))
+    if earner is None or target.bucket != "available" or not earner.debt:
+        return _posted(_leg(tx, posting, target, amount, terms), amount)
+    # The lots that expire first pay the debt; the posting of the rest, if any, has the key.
+    to_debt = min(amount, -earner.debt)
+    owed = Side(target.owner_id, "debt")
+    if to_debt == amount:
+        return _posted(_leg(tx, posting, owed, amount, terms), amount)
+    second = posting._replace(key=posting.key + PAID_DEBT)
+    _leg(tx, second, owed, to_debt, terms, asked=0)
+    lots = accounts.take(terms.lots, to_debt)[0] if terms.lots is not None else None
+    rest = replace(terms, lots=lots)
+    return _posted(_leg(tx, posting, target, amount - to_debt, rest), amount)
+
+
+def _posted(row: Row, amount: int) -> Posted:
+    return Posted(row.id, balance(row), amount, replayed=False)
+
+
+def balance(row: Row) -> int:
+    """Return what the bucket of the member held after a posting: the target's, if both are his."""
+    return row.from_after if row.to_owner == PROGRAMME else row.to_after
+
+
+def _check_funds(tx: Tx, posting: Posting, payer: Account) -> None:
+    bucket = posting.source.bucket
+    if bucket in {"available", "debt"} and payer.next_expiry < posting.day:
+        payer = expire(tx, payer, posting.day, posting.at)
+    if bucket == "debt":
+        if payer.available:
+            raise LedgerError("who has points available makes no debt: take those first")
+    elif getattr(payer, bucket) < posting.amount:
+        raise InsufficientError(f"less than {posting.amount} in {bucket}")
+
+
+def _cut(tx: Tx, posting: Posting, earner: Account) -> int:
+    """Return what the caps leave of an award, and count it."""
+    left, counts = accounts.allowed(earner, posting.caps, posting.amount, posting.day)
+    if left == 0:
+        raise CappedError(f"the caps of owner {earner.owner_id} leave nothing")
+    tx.books.put(tx.books.accounts[earner[:3]]._replace(counts=counts))
+    return left
+
+
+def _member(tx: Tx, posting: Posting, side: Side) -> Account | None:
+    """Return a side's account, None for the programme's own."""
+    if side.owner_id == PROGRAMME:
+        return None
+    found = tx.books.account(tx, posting.programme_id, side.owner_id, posting.wallet)
+    if found is None:
+        found = tx.books.open(tx, posting.programme_id, side.owner_id, posting.wallet)
+    if found is None:
+        raise LedgerError(f"owner {side.owner_id} has no {posting.wallet} account")
+    return found
+
+
+def _leg(
+    tx: Tx, posting: Posting, target: Side, amount: int, terms: Terms, *, asked: int | None = None
+) -> Row:
+    """Do one movement over the books and note its row. Everything has been checked."""
     id_ = new_id()
-    if posting.source.owner_id == PROGRAMME:  # the member's side first: it alone can refuse
-        to_after, to_prev = _give(tx, posting, id_)
-        from_after, from_prev = _take(tx, posting, id_)
-    else:
-        from_after, from_prev = _take(tx, posting, id_)
-        to_after, to_prev = _give(tx, posting, id_)
-    tx.run(
-        _INSERT,
-        programme=posting.programme_id,
+    from_after, from_prev, taken = _debit(tx, posting, amount, id_, terms.prefer)
+    given: Lots = ()
+    if target.bucket == "available":
+        given = ((posting.expires, amount),) if posting.expires else taken
+        given = given if terms.lots is None else terms.lots
+    to_after, to_prev = _credit(tx, posting, target, amount, id_, given)
+    row = Row(
+        programme_id=posting.programme_id,
         id=id_,
         key=posting.key,
-        at=at_ms,
+        at_ms=to_ms(posting.at),
         day=posting.day,
         wallet=posting.wallet,
         from_owner=posting.source.owner_id,
         from_bucket=posting.source.bucket,
-        to_owner=posting.target.owner_id,
-        to_bucket=posting.target.bucket,
-        amount=posting.amount,
+        to_owner=target.owner_id,
+        to_bucket=target.bucket,
+        amount=amount,
+        asked=posting.amount if asked is None else asked,
         reason=posting.reason,
         rule=posting.rule,
         rule_version=posting.rule_version,
+        kind=posting.kind,
         actor=posting.actor,
-        reverses=posting.reverses,
+        reverses=terms.reverses,
+        expires_day=posting.expires,
+        lots=lots_text(taken or given or terms.lots or ()),
         from_prev=from_prev,
         to_prev=to_prev,
         from_after=from_after,
         to_after=to_after,
+        seal=tx.books.seal,
     )
-    return Posted(id_, _balance(posting, from_after, to_after), replayed=False)
+    tx.books.rows.append(row)
+    tx.books.made[posting.programme_id, row.key] = row
+    if posting.matures is not None:
+        tx.run(
+            _MATURE_LATER,
+            programme=posting.programme_id,
+            id=id_,
+            owner=target.owner_id,
+            wallet=posting.wallet,
+            amount=amount,
+            due=posting.matures,
+            expires=posting.expires,
+            kind=posting.kind,
+        )
+    return row
 
 
-def _check(posting: Posting) -> None:
-    amount = posting.amount
-    if type(amount) is not int or not 0 < amount <= AMOUNT_MAX:
-        raise LedgerError(f"amount {amount!r}: whole points from 1 to {AMOUNT_MAX} are posted")
-    if not 0 < len(posting.key) <= KEY_MAX:
-        raise LedgerError(f"a key has 1 to {KEY_MAX} characters, not {len(posting.key)}")
-    for owner_id, bucket in (posting.source, posting.target):
-        if bucket not in (PROGRAMME_BUCKETS if owner_id == PROGRAMME else MEMBER_BUCKETS):
-            raise LedgerError(f"there is no bucket {bucket!r} for owner {owner_id}")
-    if posting.source == posting.target:
-        raise LedgerError("a posting moves between two buckets")
-
-
-def _balance(posting: Posting, from_after: int, to_after: int) -> int:
-    return from_after if posting.target.owner_id == PROGRAMME else to_after
-
-
-def _replay(posting: Posting, known: tuple[int, ...]) -> Posted:
-    id_, *content, from_after, to_after = known
-    asked = [posting.wallet, *posting.source, *posting.target, posting.amount, posting.reason]
-    if content != asked:
-        raise KeyConflictError(f"key {posting.key} has been used for another posting")
-    return Posted(id_, _balance(posting, from_after, to_after), replayed=True)
-
-
-def _take(tx: Tx, posting: Posting, id_: int) -> tuple[int, int]:
+def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tuple[int, int, Lots]:
     owner_id, bucket = posting.source
+    books = tx.books
     if owner_id == PROGRAMME:
-        tx.total(posting.programme_id, posting.wallet, bucket, -posting.amount)
-        return 0, 0
-    row = tx.one(
-        _TAKE[bucket],
-        programme=posting.programme_id,
-        owner=owner_id,
-        wallet=posting.wallet,
-        amount=posting.amount,
-        id=id_,
-    )
-    if row is None:
-        raise InsufficientError(f"less than {posting.amount} in {bucket}")
-    return row[0], row[1]
+        books.total(posting.programme_id, posting.wallet, bucket, -amount)
+        return 0, 0, ()
+    account = books.accounts[posting.programme_id, owner_id, posting.wallet]
+    before = account.last_posting
+    taken: Lots = ()
+    if bucket == "available" and account.next_expiry != NEVER:
+        lots = accounts.whole(books.lots[account[:3]], account.available)
+        left, taken = accounts.take(lots, amount, prefer=prefer)
+        account = books.put_lots(account, accounts.put((), left))
+    after = getattr(account, bucket) - amount
+    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    return after, before, taken
 
 
-def _give(tx: Tx, posting: Posting, id_: int) -> tuple[int, int]:
-    owner_id, bucket = posting.target
+def _credit(  # noqa: PLR0917 - the other half of _debit
+    tx: Tx, posting: Posting, target: Side, amount: int, id_: int, given: Lots
+) -> tuple[int, int]:
+    owner_id, bucket = target
+    books = tx.books
     if owner_id == PROGRAMME:
-        tx.total(posting.programme_id, posting.wallet, bucket, posting.amount)
+        books.total(posting.programme_id, posting.wallet, bucket, amount)
         return 0, 0
-    values = {
-        "programme": posting.programme_id,
-        "owner": owner_id,
-        "wallet": posting.wallet,
-        "amount": posting.amount,
-        "id": id_,
-    }
-    if posting.source == ISSUED and bucket == "available":
-        day = posting.day
-        row = tx.one(
-            _EARN,
-            **values,
-            day=day,
-            day_end=windows.end("day", day),
-            week=windows.start("week", day),
-            week_end=windows.end("week", day),
-            month=windows.start("month", day),
-            month_end=windows.end("month", day),
+    account = books.accounts[posting.programme_id, owner_id, posting.wallet]
+    before = account.last_posting
+    if given and given[0][0] != NEVER:
+        tomorrow = posting.day + timedelta(days=1)  # an end that has passed meanwhile
+        kept = tuple((day if day >= posting.day else tomorrow, n) for day, n in given)
+        account = books.put_lots(account, accounts.put(books.lots.get(account[:3], ()), kept))
+    after = getattr(account, bucket) + amount
+    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    return after, before
+
+
+def expire(tx: Tx, account: Account, today: date, at: datetime) -> Account:
+    """Take away an account's points whose last day has passed; return what it is then."""
+    for day, left in tx.books.lots.get(account[:3], ()):
+        if day >= today:
+            break
+        gone = Posting(
+            programme_id=account.programme_id,
+            # the same day's points can lapse again, when late ones have been given meanwhile
+            key=f"{today}/expire/{account.wallet}/{day}/{account.owner_id}/{new_id()}",
+            source=Side(account.owner_id, "available"),
+            target=Side(PROGRAMME, "expired"),
+            amount=left,
+            reason="expiry",
+            rule="expiry",
+            rule_version=0,
+            actor="clock",
+            at=at,
+            day=day,  # so that it does not look for expired points itself
+            wallet=account.wallet,
         )
-    else:
-        row = tx.one(_GIVE[bucket], **values)
-    if row is None:
-        what = "owes less, or has" if bucket == "debt" else "has"
-        raise LedgerError(f"owner {owner_id} {what} no {posting.wallet} account")
-    return row[0], row[1]
+        move(tx, gone, Terms(prefer=((day, left),)))
+    return tx.books.accounts[account[:3]]
 
 
-def write_totals(tx: Tx) -> None:
-    """Write the programmes' own buckets for everything posted in this transaction."""
-    for (programme_id, wallet, bucket), amount in tx.take_totals().items():
-        tx.run(_TOTAL[bucket], programme=programme_id, wallet=wallet, amount=amount)
+def account(tx: Tx, programme_id: int, owner_id: int, wallet: str = POINTS) -> Account:
+    """Return an account as it stands now, this transaction's own postings included.
 
-
-class Movement(NamedTuple):
-    """A line of a member's statement: `amount` is signed, `after` the bucket's value then."""
-
-    id: int
-    at: datetime
-    day: date
-    amount: int
-    bucket: str
-    reason: str
-    after: int
-
-
-def statement(
-    tx: Tx, programme_id: int, owner_id: int, *, count: int, wallet: str = POINTS
-) -> list[Movement]:
-    """Return an account's last movements, newest first, by following its chain of postings."""
-    last = tx.one(_LAST, programme=programme_id, owner=owner_id, wallet=wallet)
-    lines: list[Movement] = []
-    next_id = last[0] if last else 0
-    while next_id and len(lines) < count:
-        row = tx.one(_STEP, programme=programme_id, id=next_id)
-        id_, at_ms, day, from_owner, from_bucket, to_owner, to_bucket, amount, reason = row[:9]
-        from_prev, to_prev, from_after, to_after = row[9:]
-        incoming = to_owner == owner_id
-        outgoing = from_owner == owner_id
-        lines.append(
-            Movement(
-                id_,
-                from_ms(at_ms),
-                to_day(day) or date.min,
-                amount if incoming else -amount,
-                to_bucket if incoming else from_bucket,
-                reason,
-                to_after if incoming else from_after,
-            )
-        )
-        # between two buckets of one account the source was touched first: its link is the old one
-        next_id = from_prev if outgoing else to_prev
-    return lines
+    A second wallet that has never been used is empty. Errors: LedgerError for no member.
+    """
+    found = tx.books.account(tx, programme_id, owner_id, wallet)
+    if found is None and tx.books.account(tx, programme_id, owner_id, POINTS) is not None:
+        return Account(programme_id, owner_id, wallet)
+    if found is None:
+        raise LedgerError(f"owner {owner_id} has no {wallet} account")
+    return found

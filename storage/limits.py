@@ -92,26 +92,37 @@ class Limiter:
         )
         self._window = strategies.FixedWindowRateLimiter(self._store)
 
-    def ask(self, rules: LimitRules, *, group: str, member: str) -> Verdict:
+    def ask(self, rules: LimitRules, *, group: str, member: str, command: str = "") -> Verdict:
         """Count one command and return whether it is to be answered."""
         if time.monotonic() < self._ask_again_at:
             self.failures += 1
             return Verdict.OPEN
         try:
-            return self._ask(rules, group, member)
+            return self._ask(rules, group, member, command)
         except self._away as error:
             self.failures += 1
             self._ask_again_at = time.monotonic() + PAUSE_S
             _log.warning("rate limits are open: Redis is away (%s)", type(error).__name__)
             return Verdict.OPEN
 
-    def _ask(self, rules: LimitRules, group: str, member: str) -> Verdict:
-        own = RateLimitItemPerMinute(rules.member_per_minute)
-        if not self._window.hit(own, "member", member):
+    def _ask(self, rules: LimitRules, group: str, member: str, command: str) -> Verdict:
+        if not self._own(rules, member, command):
             told = self._window.hit(RateLimitItemPerMinute(1), "told", member)
             return Verdict.WARN if told else Verdict.SILENT
         whole = RateLimitItemPerMinute(rules.group_per_minute)
-        return Verdict.OPEN if self._window.hit(whole, "group", group) else Verdict.SILENT
+        if not self._window.hit(whole, "group", group):
+            return Verdict.SILENT
+        everything = RateLimitItemPerMinute(rules.overall_per_minute)
+        return Verdict.OPEN if self._window.hit(everything, "overall") else Verdict.SILENT
+
+    def _own(self, rules: LimitRules, member: str, command: str) -> bool:
+        """Count against a member's limits: for everything, and for this command if it has one."""
+        own = RateLimitItemPerMinute(rules.member_per_minute)
+        most = rules.command_per_minute.get(command)
+        return self._window.hit(own, "member", member) and (
+            most is None
+            or self._window.hit(RateLimitItemPerMinute(most), "command", command, member)
+        )
 
     def reachable(self) -> bool:
         """Whether the counts are where they should be."""

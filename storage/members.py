@@ -1,9 +1,12 @@
 """Members, their identities on platforms, and the groups that they are in."""
 
+import json
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple
 
 from content.names import clean_name
+from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
 
@@ -55,6 +58,35 @@ _LEAVE = Sql(
     " AND group_id = :group AND member_id = :member"
 )
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
+_BY_IDENTITY = Sql(
+    "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p JOIN identity i"
+    " ON i.programme_id = :programme AND i.platform = json_extract(p.value, '$[0]')"
+    " AND i.user_id = json_extract(p.value, '$[1]')",
+    postgres="SELECT i.platform, i.user_id, i.member_id FROM unnest(:platforms::text[],"
+    " :users::text[]) AS p(platform, user_id) JOIN identity i ON i.programme_id = :programme"
+    " AND i.platform = p.platform AND i.user_id = p.user_id",
+)
+_KNOWN = Sql(
+    "SELECT id FROM member WHERE programme_id = :programme"
+    " AND id IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
+)
+_WALLETS = Sql(
+    "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
+    " WHERE programme_id = :programme AND owner_id = :member ORDER BY wallet"
+)
+
+
+class Wallet(NamedTuple):
+    """What a member has in one wallet; `next_expiry` is date.max where nothing expires."""
+
+    wallet: str
+    available: int
+    pending: int
+    held: int
+    debt: int
+    total_earned: int
+    next_expiry: date
 
 
 class Who(NamedTuple):
@@ -77,8 +109,45 @@ def find(tx: Tx, programme_id: int, who: Who, group_id: int | None) -> Member | 
     )
     if row is None:
         return None
-    member = Member(*row)
-    return member._replace(checkin_day=to_day(row[8]))
+    open_account = tx.books.accounts.get((programme_id, row[0], POINTS))
+    if open_account is None:
+        return Member(*row)._replace(checkin_day=to_day(row[8]))
+    has = open_account  # this transaction has moved points that are not written yet
+    return Member(*row)._replace(
+        available=has.available,
+        pending=has.pending,
+        held=has.held,
+        debt=has.debt,
+        total_earned=has.total_earned,
+        checkin_day=has.checkin_day,
+        streak=has.streak,
+    )
+
+
+Identity = tuple[str, str]
+"""Platform, user id."""
+
+
+def by_identity(tx: Tx, programme_id: int, who: Collection[Identity]) -> dict[Identity, int]:
+    """Return the numbers of the members behind many identities; who is unknown is left out."""
+    if tx.is_sqlite:
+        rows = tx.all(_BY_IDENTITY, programme=programme_id, pairs=json.dumps([*who]))
+    else:
+        names = {"platforms": [each[0] for each in who], "users": [each[1] for each in who]}
+        rows = tx.all(_BY_IDENTITY, programme=programme_id, **names)
+    return {(platform, user): member for platform, user, member in rows}
+
+
+def known(tx: Tx, programme_id: int, ids: Collection[int]) -> set[int]:
+    """Return which of these numbers are members'."""
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    return {id_ for (id_,) in tx.all(_KNOWN, programme=programme_id, ids=some)}
+
+
+def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
+    """Return what a member has as it is written, wallet by wallet; nothing for a stranger."""
+    rows = tx.all(_WALLETS, programme=programme_id, member=member_id)
+    return [Wallet._make((*row[:-1], to_day(row[-1]))) for row in rows]
 
 
 def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:

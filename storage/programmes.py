@@ -1,19 +1,23 @@
 """Programmes (pools of points) and their groups: where an event belongs."""
 
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from content import rulebook
 from content.names import clean_text
 from content.rulebook import Rulebook, RulebookError
-from storage.db import Sql, Tx, to_ms
+from storage import rulebooks
+from storage.db import Sql, Tx, from_ms, to_ms
 from storage.ids import new_id
 
 MAIN = 1
 """The installation's own programme. Groups that its owners open share it; a group that a stranger
 opens gets a programme to itself, so that nobody can farm points in a group of his own."""
+
+ACTIVE, LET_GO = "active", "let_go"
+"""A group's states, beside `removed`: an owner let go of it, so that only an owner brings it back
+to the main programme."""
 
 NAME_MAX, TITLE_MAX = 200, 255
 
@@ -27,6 +31,8 @@ class Programme(NamedTuple):
     locale: str
     rules_version: int
     rules: Rulebook
+    rules_since: datetime
+    """When this version came into force."""
 
 
 class Group(NamedTuple):
@@ -53,8 +59,8 @@ class Defaults(NamedTuple):
 
 
 _PROGRAMME = Sql(
-    "SELECT p.id, p.name, p.zone, p.locale, p.rules_version, r.document FROM programme p"
-    " JOIN rulebook r ON r.programme_id = p.id AND r.version = p.rules_version WHERE p.id = :id"
+    "SELECT p.id, p.name, p.zone, p.locale, r.version, r.document, r.effective_ms"
+    f" FROM programme p CROSS JOIN rulebook r WHERE p.id = :programme AND {rulebooks.IN_FORCE}"
 )
 _NEW_PROGRAMME = Sql(
     "INSERT INTO programme (id, name, zone, locale, rules_version, created_ms)"
@@ -68,6 +74,10 @@ _GROUP = Sql(
     "SELECT id, programme_id, platform, chat_id, title, state, moved_to FROM chat_group"
     " WHERE platform = :platform AND chat_id = :chat"
 )
+_CHATS = Sql(
+    "SELECT chat_id, title FROM chat_group WHERE platform = :platform AND state = 'active'"
+    " ORDER BY id DESC LIMIT :most"
+)
 _NEW_GROUP = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, created_ms)"
     " VALUES (:programme, :id, :platform, :chat, :title, :at)"
@@ -76,8 +86,9 @@ _RENAME = Sql("UPDATE chat_group SET title = :title WHERE id = :id")
 _STATE = Sql("UPDATE chat_group SET state = :state WHERE id = :id")
 _ADOPT = Sql(
     "UPDATE chat_group SET programme_id = :main WHERE id = :id"
-    " AND NOT EXISTS (SELECT 1 FROM posting WHERE programme_id = :own)"
+    " AND (created_ms > :since OR NOT EXISTS (SELECT 1 FROM posting WHERE programme_id = :own))"
 )
+_PART = Sql("UPDATE chat_group SET programme_id = :new WHERE id = :id")
 _KNOWN = Sql("SELECT 1 FROM identity WHERE platform = :platform AND user_id = :user LIMIT 1")
 _FORWARD = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, state, created_ms,"
@@ -96,26 +107,20 @@ _HOME = Sql(
 )
 
 
-@lru_cache(maxsize=256)
-def _rules(document: str) -> Rulebook:
-    """Parse a document once: a version never changes, and most programmes share the shipped one."""
-    return rulebook.read_rulebook(document, name="document")
-
-
-def programme(tx: Tx, programme_id: int) -> Programme:
-    """Return a programme with its rules. Errors: LookupError when there is none."""
+def programme(tx: Tx, programme_id: int, now: datetime) -> Programme:
+    """Return a programme with the rules in force. Errors: LookupError when there is none."""
     known = tx.seen.get(programme_id)
     if isinstance(known, Programme):
         return known
-    row = tx.one(_PROGRAMME, id=programme_id)
+    row = tx.one(_PROGRAMME, programme=programme_id, now=to_ms(now))
     if row is None:
         raise LookupError(f"there is no programme {programme_id}")
-    id_, name, zone, locale, version, document = row
+    id_, name, zone, locale, version, document, since_ms = row
     try:
-        rules = _rules(document)
+        rules = rulebooks.parsed(document)
     except RulebookError as error:
         raise RulebookError(f"rules of programme {id_}, version {version}: {error}") from error
-    found = Programme(id_, name, ZoneInfo(zone), locale, version, rules)
+    found = Programme(id_, name, ZoneInfo(zone), locale, version, rules, from_ms(since_ms))
     tx.seen[programme_id] = found
     return found
 
@@ -151,6 +156,11 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
     return found
 
 
+def active_chats(tx: Tx, platform: str, most: int) -> list[tuple[str, str]]:
+    """Return (chat id, title) of the groups served on a platform, newest first."""
+    return [(chat, title) for chat, title in tx.all(_CHATS, platform=platform, most=most)]
+
+
 def open_group(
     tx: Tx,
     platform: str,
@@ -178,11 +188,26 @@ def open_group(
     return made
 
 
-def adopt(tx: Tx, known: Group) -> None:
-    """Take a group into the main programme, as long as no points have been posted in its own."""
+def adopt(tx: Tx, known: Group, *, since: datetime) -> None:
+    """Take a group into the main programme, as long as no points have been posted in its own.
+
+    One that was opened after `since` comes along in any case; its few points stay where they are.
+    """
     if known.programme_id != MAIN:
-        tx.run(_ADOPT, id=known.id, main=MAIN, own=known.programme_id)
+        tx.books.write(tx)
+        tx.run(_ADOPT, id=known.id, main=MAIN, own=known.programme_id, since=to_ms(since))
         tx.seen.clear()
+
+
+def part(tx: Tx, known: Group, defaults: Defaults, now: datetime) -> Group:
+    """Give a group a programme of its own: the points of its members stay in the one it leaves."""
+    programme_id = new_id()
+    create(tx, programme_id, known.title or known.chat_id, defaults, now)
+    tx.run(_PART, id=known.id, new=programme_id)
+    tx.seen.clear()
+    parted = group(tx, known.platform, known.chat_id)
+    assert parted is not None
+    return parted
 
 
 def keep_title(tx: Tx, known: Group, title: str) -> None:
@@ -194,7 +219,7 @@ def keep_title(tx: Tx, known: Group, title: str) -> None:
 
 
 def set_state(tx: Tx, known: Group, state: str) -> None:
-    """Note that the bot came (`active`) or was removed (`removed`)."""
+    """Note that the bot came (`ACTIVE`), was removed (`removed`), or by an owner (`LET_GO`)."""
     if state != known.state:
         tx.run(_STATE, id=known.id, state=state)
         tx.seen.clear()
@@ -226,5 +251,6 @@ def known_before(tx: Tx, platform: str, user_id: str) -> bool:
 
 def home(tx: Tx, platform: str, user_id: str) -> int | None:
     """Return the programme in which a person, met in private, was last active in a group."""
+    tx.books.write(tx)
     row = tx.one(_HOME, platform=platform, user=user_id)
     return row[0] if row else None

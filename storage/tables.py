@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -87,7 +88,10 @@ rulebook = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("effective_ms", BigInteger, nullable=False),
 )
-"""The rule documents of a programme; a version is never changed."""
+"""The rule documents of a programme, written once (a trigger refuses changes).
+
+The newest version whose `effective_ms` has come is in force.
+"""
 
 member = Table(
     "member",
@@ -140,8 +144,11 @@ account = Table(
     *(_number(f"{window}_earned") for window in ("day", "week", "month", "total")),
     Column("checkin_day", Date, nullable=False, server_default="0001-01-01"),
     Column("streak", Integer, nullable=False, server_default="0"),
+    Column("counts", Text, nullable=False, server_default=""),
+    Column("next_expiry", Date, nullable=False, server_default="9999-12-31"),
     _number("last_posting"),
-    _number("prev_posting"),
+    _number("seals"),
+    Column("chain", String(64), nullable=False, server_default=""),
     *(
         Index(
             f"ix_account_{window}_board",
@@ -160,8 +167,9 @@ account = Table(
 """One packed row per programme, owner and wallet; owner 0 is the programme itself.
 
 What every award touches lies in this one row: the buckets, what was earned in the day, week and
-month of `earned_day`, the last check-in with its streak, the last posting. A debt is negative, so
-that all buckets of a programme always sum to zero.
+month of `earned_day`, the last check-in with its streak, what caps have counted, the first day on
+which points expire, the last posting. A debt is negative, so that all buckets of a programme
+always sum to zero. `seals` and `chain` are the end of the programme's chain of sealed batches.
 """
 
 posting = Table(
@@ -178,16 +186,28 @@ posting = Table(
     _id("to_owner", key=False),
     Column("to_bucket", String(16), nullable=False),
     Column("amount", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
     Column("reason", String(64), nullable=False),
     Column("rule", String(64), nullable=False),
     Column("rule_version", Integer, nullable=False),
+    Column("kind", String(24), nullable=False),
     Column("actor", String(100), nullable=False),
     Column("reverses", BigInteger),
+    Column("expires_day", Date),
+    Column("lots", Text),
     _number("from_prev"),
     _number("to_prev"),
     _number("from_after"),
     _number("to_after"),
+    _id("seal", key=False),
     UniqueConstraint("programme_id", "key"),
+    Index(
+        "ix_posting_reverses",
+        "programme_id",
+        "reverses",
+        sqlite_where=text("reverses IS NOT NULL"),
+        postgresql_where=text("reverses IS NOT NULL"),
+    ),
     CheckConstraint("amount > 0", name="amount"),
     sqlite_with_rowid=False,
 )
@@ -196,6 +216,93 @@ posting = Table(
 `*_prev` is the same account's previous posting (0: none), so that a history page needs no index;
 `*_after` is the bucket's value afterwards (0 for the programme's own, summed once per batch).
 """
+
+lot = Table(
+    "lot",
+    metadata,
+    _id("programme_id"),
+    _id("owner_id"),
+    Column("wallet", String(32), primary_key=True),
+    Column("expires_day", Date, primary_key=True),
+    _number("remaining"),
+    Index(
+        "ix_lot_expiry",
+        "programme_id",
+        "expires_day",
+        sqlite_where=text("remaining > 0"),
+        postgresql_where=text("remaining > 0"),
+    ),
+    CheckConstraint("remaining >= 0", name="remaining"),
+    sqlite_with_rowid=False,
+)
+"""What is left of an account's points that expire after a day; the rest of `available` never does.
+
+Points of one account that expire on one day are one lot. Each credit's posting says its day, each
+debit's which lots it took (`posting.lots`).
+"""
+
+hold = Table(
+    "hold",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("owner_id", key=False),
+    Column("wallet", String(32), nullable=False),
+    Column("key", String(200), nullable=False),
+    _number("amount"),
+    Column("lots", Text),
+    Column("state", String(16), nullable=False, server_default="open"),
+    Column("ended_key", String(200)),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    UniqueConstraint("programme_id", "key"),
+    Index(
+        "ix_hold_due",
+        "programme_id",
+        "due_ms",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""Points set aside: `open`, then `captured` or `released`, once. They do not expire meanwhile."""
+
+maturing = Table(
+    "maturing",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("owner_id", key=False),
+    Column("wallet", String(32), nullable=False),
+    _number("remaining"),
+    Column("due_day", Date, nullable=False),
+    Column("expires_day", Date),
+    Column("kind", String(24), nullable=False),
+    Index(
+        "ix_maturing_due",
+        "programme_id",
+        "due_day",
+        sqlite_where=text("remaining > 0"),
+        postgresql_where=text("remaining > 0"),
+    ),
+    CheckConstraint("remaining >= 0", name="remaining"),
+    sqlite_with_rowid=False,
+)
+"""Pending points, by the posting that gave them; available from `due_day` on."""
+
+seal = Table(
+    "seal",
+    metadata,
+    _id("programme_id"),
+    Column("wallet", String(32), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _id(key=False),
+    Column("postings", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    UniqueConstraint("programme_id", "id", "wallet"),
+    sqlite_with_rowid=False,
+)
+"""The chain over the postings of a wallet: a hash for each batch, over the one before it."""
 
 checkin = Table(
     "checkin",
@@ -208,6 +315,65 @@ checkin = Table(
     sqlite_with_rowid=False,
 )
 """A member's check-in on a day of the programme: the key pays it once."""
+
+deed = Table(
+    "deed",
+    metadata,
+    _id("programme_id"),
+    Column("key", String(100), primary_key=True),
+    Column("event", String(40), nullable=False),
+    Column("order_no", String(64)),
+    Column("slot", String(100), nullable=False),
+    _id("member_id", key=False),
+    _number("amount_fen"),
+    _number("freight_fen"),
+    _number("refunded_fen"),
+    _number("refunded_freight_fen"),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("parts", Text, nullable=False),
+    UniqueConstraint("programme_id", "order_no", "event", "slot"),
+    CheckConstraint(
+        "refunded_fen >= 0 AND refunded_freight_fen >= 0 AND refunded_freight_fen <= refunded_fen"
+        " AND refunded_fen <= amount_fen",
+        name="refunded",
+    ),
+    sqlite_with_rowid=False,
+)
+"""What a shop told us: one row for each event that was taken, by the caller's key.
+
+`slot` is empty for what happens to an order once (completed, reviewed), else the key; `parts` are
+the postings that it made (`storage.deeds.Part`), `fingerprint` is over what was said.
+"""
+
+paid_once = Table(
+    "paid_once",
+    metadata,
+    _id("programme_id"),
+    Column("rule", String(64), primary_key=True),
+    Column("wallet", String(32), primary_key=True),
+    Column("subject", String(80), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""For what a rule that pays `once_per` has paid: `order/…`, `post/…` or `member/…`."""
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", String(200), nullable=False),
+    Column("signing_secret", String(80), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("used_day", Date),
+    Column("until_ms", BigInteger),
+    Index(None, "prefix"),
+)
+"""A key of the HTTP API. Of the secret only its SHA-256 is kept; what signs webhooks must be
+known on both sides. From `until_ms` on (revoked, or rotated) it is refused."""
 
 inbox = Table(
     "inbox",

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
-from storage import audit
+from storage import audit, proof
 from storage.db import open_engine, reading
 from storage.schema import migrate
 from tests import services
@@ -80,7 +80,7 @@ def engine(store_url: str) -> Iterator[Engine]:
     engine = open_engine(store_url)
     yield engine
     with reading(engine) as tx:
-        faults = audit.faults(tx)
+        faults = audit.faults(tx) + proof.chain_faults(tx)
     engine.dispose()
     assert faults == []
 

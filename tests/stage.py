@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from bot.worker import Asked, Outcome, Worker
 from content.message import Reply, unpack
-from handlers.event import Chat, Event, Kind, Role, Sender, SenderKind
+from handlers.event import Chat, Event, Kind, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
 from storage import programmes
 from storage.db import Tx, reading
@@ -83,7 +83,8 @@ class Stage:
         edited: bool = False,
         addressed: bool = False,
         target: str = "",
-        can_see_all: bool = True,
+        lacks: tuple[Right, ...] = (),
+        from_outside: bool = False,
     ) -> Event:
         """Return an event as an adapter would make it."""
         number = next(self._keys)
@@ -102,7 +103,8 @@ class Stage:
             addressed=addressed or private or kind == "tap" or f"@{BOT_NAME}" in text,
             edited=edited,
             target=target,
-            can_see_all=can_see_all,
+            lacks=lacks,
+            from_outside=from_outside,
         )
 
     def play(self, *events: Event) -> list[Outcome]:

@@ -139,11 +139,12 @@ def readiness(parts: Parts, *, database_up: bool) -> dict[str, dict[str, Any]]:
     report["database"] = {"ok": up} if up else {"ok": False, "problem": "does not answer"}
     telegram = parts.telegram
     if telegram is not None:
-        silent_s = round(time.monotonic() - telegram.last_contact, 1)
-        ok = not telegram.trouble and (silent_s < CONTACT_MAX_S or bool(parts.webhook_secret))
+        contact = telegram.contact
+        silent_s = round(time.monotonic() - contact.last, 1)
+        ok = not contact.trouble and (silent_s < CONTACT_MAX_S or bool(parts.webhook_secret))
         report["telegram"] = {"ok": ok, "last_contact_s": silent_s}
         if not ok:
-            report["telegram"]["problem"] = telegram.trouble or "silent"
+            report["telegram"]["problem"] = contact.trouble or "silent"
     return report
 
 

@@ -108,7 +108,7 @@ def room_routes(  # noqa: C901 - one small function for each route
     ) -> Any:
         me = who(as_)
         with reading(engine) as tx:
-            here = programme(tx, MAIN)
+            here = programme(tx, MAIN, clock())
             inside = room.people(tx, GROUP)
             lines = room.last(tx, MAIN, adapter.chat_id(me.id, chat))
         words = texts(_locale(lang, request))
@@ -133,7 +133,7 @@ def room_routes(  # noqa: C901 - one small function for each route
     async def stream(
         as_: Annotated[str, Query(alias="as")] = "", chat: ChatName = "group"
     ) -> StreamingResponse:
-        here = await asyncio.to_thread(_main, engine)
+        here = await asyncio.to_thread(_main, engine, clock)
         return StreamingResponse(
             _events(adapter, who(as_).id, chat, here),
             media_type="text/event-stream",
@@ -194,7 +194,7 @@ def room_routes(  # noqa: C901 - one small function for each route
             now = clock.forward(timedelta(hours=body.hours))
         except ValueError:
             return _error(422, words["error_clock_far"])
-        local = now.astimezone((await asyncio.to_thread(_main, engine)).zone)
+        local = now.astimezone((await asyncio.to_thread(_main, engine, clock)).zone)
         notice = words["notice_clock"].format(when=f"{local:%Y-%m-%d %H:%M}")
         answer = await _done(adapter.note(notice, f"clock-{now.timestamp():.0f}"), words)
         adapter.refresh()
@@ -217,9 +217,9 @@ def _locale(lang: str, request: Request) -> str:
     return "en" if wanted and "zh" not in wanted.split(",")[0] else DEFAULT_LOCALE
 
 
-def _main(engine: Engine) -> Programme:
+def _main(engine: Engine, clock: MovableClock) -> Programme:
     with reading(engine) as tx:
-        return programme(tx, MAIN)
+        return programme(tx, MAIN, clock())
 
 
 def _inside(engine: Engine, person: Person) -> bool:

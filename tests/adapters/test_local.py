@@ -227,7 +227,7 @@ def test_the_stream_of_a_dropped_page_ends_so_that_it_starts_anew(sqlite_url: st
         async with opened(sqlite_url) as here:
             engine = open_engine(sqlite_url)
             with reading(engine) as tx:
-                programme = programmes.programme(tx, MAIN)
+                programme = programmes.programme(tx, MAIN, house.now())
             engine.dispose()
             stream = _events(here.adapter, "p1", "group", programme)
             await anext(stream)
@@ -251,7 +251,7 @@ def test_hanging_up_ends_every_stream(sqlite_url: str) -> None:
         async with opened(sqlite_url) as here:
             engine = open_engine(sqlite_url)
             with reading(engine) as tx:
-                programme = programmes.programme(tx, MAIN)
+                programme = programmes.programme(tx, MAIN, house.now())
             engine.dispose()
             stream = _events(here.adapter, "p1", "group", programme)
             assert (await anext(stream)).startswith(":")

@@ -159,8 +159,8 @@ def check_membership(event, change, *, mine):
         if change.chat.type == "private":
             assert event is None
             return
-        promoted = was and is_now
-        kind = "bot_promoted" if promoted else "bot_added" if is_now else "bot_removed"
+        changed = was and is_now
+        kind = "bot_rights" if changed else "bot_added" if is_now else "bot_removed"
         who = change.from_user
     elif was == is_now:
         assert event is None
@@ -366,28 +366,35 @@ def test_other_bots_come_and_go_unnoticed(tg, group):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kind", "sees"),
+    ("old", "new", "kind", "lacks"),
     [
-        ("left", "member", "bot_added", False),
-        ("left", "administrator", "bot_added", True),
-        ("kicked", "member", "bot_added", False),
-        ("member", "administrator", "bot_promoted", True),
-        ("member", "left", "bot_removed", None),
-        ("administrator", "kicked", "bot_removed", None),
-        ("administrator", "member", None, None),
-        ("left", "kicked", "bot_removed", None),
+        ("left", "member", "bot_added", ("listen", "notice")),
+        ("left", "administrator", "bot_added", ()),
+        ("kicked", "member", "bot_added", ("listen", "notice")),
+        ("member", "administrator", "bot_rights", ()),
+        ("member", "left", "bot_removed", ()),
+        ("administrator", "kicked", "bot_removed", ()),
+        ("administrator", "member", "bot_rights", ("listen", "notice")),
+        ("left", "kicked", "bot_removed", ()),
     ],
 )
-def test_the_bot_is_added_promoted_and_removed(tg, old, new, kind, sees):
+def test_the_bot_is_added_removed_and_given_rights(tg, old, new, kind, lacks):
     event = decode(tg.set_bot_status(tg.group("群", bot=old), new))
-    assert (event.kind if event else None) == kind
-    if sees is not None:
-        assert event.can_see_all is sees
+    assert (event.kind, event.lacks) == (kind, lacks)
+
+
+def test_a_restricted_bot_knows_that_it_may_not_speak(tg):
+    group = tg.group("群", bot="member")
+    mute = decode(tg.set_bot_status(group, "restricted", can_send_messages=False))
+    assert (mute.kind, mute.lacks) == ("bot_rights", ("speak", "listen", "notice"))
+    free = decode(tg.set_bot_status(group, "restricted", can_send_messages=True))
+    assert free.lacks == ("listen", "notice")
+    assert decode(tg.set_bot_status(group, "member")) is None  # nothing has changed for us
 
 
 def test_without_privacy_mode_the_bot_sees_everything_anyway(tg):
     update = tg.set_bot_status(tg.group("群", bot="left"), "member")
-    assert decode(update, ME._replace(sees_all=True)).can_see_all is True
+    assert decode(update, ME._replace(sees_all=True)).lacks == ("notice",)
 
 
 def test_a_block_in_private_is_no_removal_from_a_group(tg):

@@ -18,6 +18,8 @@ from bot.adapters.base import (
     RetryAfterError,
 )
 from bot.adapters.telegram import TelegramAdapter
+from bot.adapters.telegram.contact import Contact
+from bot.adapters.telegram.polling import Polling
 from tests.platforms.fake_telegram import TOKEN, FakeTelegram
 
 
@@ -227,10 +229,11 @@ def test_nonsense_for_updates_is_a_platform_error_and_no_end_of_polling(odd_serv
     bodies.append(body)
 
     async def fetch():
-        adapter = object.__new__(TelegramAdapter)
-        adapter._url, adapter._poll_request = f"{url}/bot{TOKEN}", HTTPXRequest()
-        async with adapter._poll_request:
-            return await adapter._fetch(0)
+        polling = Polling(f"{url}/bot{TOKEN}", Contact(), receive=print, delete_webhook=print)
+        try:
+            return await polling.fetch(0)
+        finally:
+            await polling.close()
 
     with pytest.raises(TelegramError):
         asyncio.run(fetch())

@@ -96,7 +96,7 @@ def _posting(who: Person, day: date, number: int, balances: dict[int, int]) -> R
     key = f"{day}/checkin/{who.id}"
     actor = f"telegram:{who.user_id}"
     where = ("points", 0, "issued", who.id, "available")
-    what = (amount, "checkin", "checkin", 1, actor, None, 0, prev, 0, after)
+    what = (amount, amount, "checkin", "checkin", 1, "behaviour", actor, None, 0, prev, 0, after, 1)
     return (MAIN, _id(who.id, number), key, _ms(day), day, *where, *what)
 
 
@@ -106,7 +106,7 @@ def _amount(person: int, number: int) -> int:
 
 def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[Row]:
     rows, issued = [], 0
-    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0, 0)
+    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0)
     for person in people:
         paid = len(days) if person.id in active else 0
         if not paid:
@@ -120,8 +120,7 @@ def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[
             sum(amount for day, amount in amounts if day >= windows.start(window, last))
             for window in ("day", "week", "month")
         )
-        before = _id(person.id, paid - 2) if paid > 1 else 0
-        history = (last, *within, total, last, paid, _id(person.id, paid - 1), before)
+        history = (last, *within, total, last, paid, _id(person.id, paid - 1))
         rows.append((MAIN, person.id, "points", total, *(0,) * 8, *history))
     own = (MAIN, 0, "points", *(0,) * 4, -issued, *(0,) * 4, *nothing)
     return [own, *rows]
@@ -137,13 +136,13 @@ COLUMNS = {
     "account": (
         "programme_id, owner_id, wallet, available, pending, held, debt, issued, redeemed, expired,"
         " clawed_back, compensation, earned_day, day_earned, week_earned, month_earned,"
-        " total_earned, checkin_day, streak, last_posting, prev_posting"
+        " total_earned, checkin_day, streak, last_posting"
     ),
     "checkin": "programme_id, member_id, day, at_ms",
     "posting": (
         "programme_id, id, key, at_ms, day, wallet, from_owner, from_bucket, to_owner, to_bucket,"
-        " amount, reason, rule, rule_version, actor, reverses, from_prev, to_prev, from_after,"
-        " to_after"
+        " amount, asked, reason, rule, rule_version, kind, actor, reverses, from_prev, to_prev,"
+        " from_after, to_after, seal"
     ),
 }
 

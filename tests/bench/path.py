@@ -126,7 +126,7 @@ async def _whole(engine: Engine, days: Days, count: int, mode: str) -> float:
         for body in answers:
             if mode == "polled":
                 updates = json.loads(body)["result"]
-                await adapter._take(updates, 0)
+                await adapter._polling._take(updates, 0)
                 done += len(updates)
             else:
                 waiting += [
@@ -200,6 +200,17 @@ def alone(engine: Engine, units: dict[date, list[Asked]], limiter: Limiter | Non
 Step = tuple[str, str, Any]
 
 
+class _Copy:
+    """A copy in progress that notes its rows."""
+
+    def __init__(self, target: Any, rows: list[Any]) -> None:
+        self._target, self._rows = target, rows
+
+    def write_row(self, row: Any) -> None:
+        self._rows.append(row)
+        self._target.write_row(row)
+
+
 class _Recorder:
     """A driver's cursor that notes what it is asked."""
 
@@ -215,6 +226,13 @@ class _Recorder:
         self._steps.append(("many", sql, rows))
         self._cursor.executemany(sql, rows)
 
+    @contextmanager
+    def copy(self, sql: str) -> Iterator["_Copy"]:
+        rows: list[Any] = []
+        self._steps.append(("copy", sql, rows))
+        with self._cursor.copy(sql) as target:
+            yield _Copy(target, rows)
+
     def fetchone(self) -> Any:
         self._steps.append(("one", "", None))
         return self._cursor.fetchone()
@@ -228,16 +246,16 @@ class _Recorder:
         return self._cursor.rowcount
 
 
-@contextmanager
-def _recording(steps: list[Step]) -> Iterator[None]:
+def recorder(steps: list[Step]) -> type[Tx]:
+    """Return a Tx that notes what its driver is asked."""
+
     class RecordingTx(Tx):
-        def __init__(self, connection: Any) -> None:
-            super().__init__(connection)
+        def __init__(self, connection: Any, *, careful: bool = False) -> None:
+            super().__init__(connection, careful=careful)
             steps.append(("begin", "", None))
             self._cursor = _Recorder(self._cursor, steps)
 
-    with patch.object(bot.worker, "Tx", RecordingTx):
-        yield
+    return RecordingTx
 
 
 def record(url: str, units: dict[date, list[Asked]]) -> list[Step]:
@@ -249,7 +267,7 @@ def record(url: str, units: dict[date, list[Asked]]) -> list[Step]:
     for day, events in units.items():
         clock.now = noon(day)
         for n in range(0, len(events), BATCH_MAX):
-            with _recording(steps):
+            with patch.object(bot.worker, "Tx", recorder(steps)):
                 _must(worker.run(events[n : n + BATCH_MAX]))
     engine.dispose()
     return steps
@@ -313,6 +331,10 @@ def _replay(
             many(sql, values)
         elif kind == "all":
             every()
+        elif kind == "copy":
+            with cursor.copy(sql) as target:
+                for row in values:
+                    target.write_row(row)
         else:
             if open_:
                 commit()

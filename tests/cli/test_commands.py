@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -19,9 +20,11 @@ from sqlalchemy import create_engine, text
 
 from bot.__main__ import main
 from bot.worker import Asked
-from storage.db import open_engine, reading
+from storage import programmes
+from storage.db import Tx, open_engine, reading
 from storage.schema import HEAD, current
 from tests.faults import house
+from tests.platforms.fake_telegram import FakeTelegram
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456789:AAExampleExampleExampleExample_1234"
@@ -235,6 +238,44 @@ def test_check_finds_books_that_do_not_balance(ask: Callable[..., Done], sqlite_
     code, answer, _ = ask("check", DATABASE_URL=sqlite_url)
     assert code == 1
     assert "not so: every bucket equals its postings" in answer
+
+
+def test_check_tells_what_the_bot_may_not_do_in_its_groups(
+    ask: Callable[..., Done], sqlite_url: str
+) -> None:
+    with FakeTelegram() as tg:
+        groups = {
+            "哑": tg.group("哑群", bot="administrator"),
+            "聋": tg.group("聋群", bot="member"),
+            "好": tg.group("好群", bot="administrator"),
+            "出": tg.group("出群", bot="administrator"),
+        }
+        tg.set_bot_status(groups["哑"], "restricted", can_send_messages=False)
+        tg.set_bot_status(groups["出"], "kicked")
+        engine = open_engine(sqlite_url)
+        with engine.begin() as connection:
+            tx = Tx(connection)
+            for group in groups.values():
+                programmes.open_group(
+                    tx,
+                    "telegram",
+                    str(group["id"]),
+                    group["title"],
+                    by_owner=True,
+                    defaults=house.DEFAULTS,
+                    now=datetime.now(UTC),
+                )
+        engine.dispose()
+        code, answer, complaints = ask(
+            "check", DATABASE_URL=sqlite_url, TELEGRAM_TOKEN=tg.token, TELEGRAM_API_URL=tg.url
+        )
+    assert (code, complaints) == (0, "")
+    told = {line.split("(")[1][:2]: line for line in answer.splitlines() if "group -" in line}
+    assert set(told) == {"哑群", "聋群", "出群"}
+    assert "may not send messages" in told["哑群"]
+    assert "not 签到: make it an administrator" in told["聋群"]
+    assert "forbidden" in told["出群"].lower() or "no member" in told["出群"]
+    assert re.search(r"^groups +to do$", answer, re.MULTILINE)
 
 
 def house_asked(person: int):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.checkin import award, streak_ending, streak_now
-from content.rulebook import CheckinRules, StreakRules
+from content.checkin import award, makeup_days, makeup_price, streak_ending, streak_now
+from content.rulebook import CheckinRules, MakeupRules, StreakRules
 
 TODAY = date(2026, 3, 1)  # the day after the last of a February
 YESTERDAY = TODAY - timedelta(days=1)
@@ -112,3 +112,91 @@ def test_a_streak_that_ends_on_a_day_counts_back_to_the_first_gap(
     ago: tuple[int, ...], length: int
 ) -> None:
     assert streak_ending({TODAY - timedelta(days=days) for days in ago}, TODAY) == length
+
+
+CALENDAR = st.sets(st.integers(-40, 3), max_size=30)
+MAKEUP = st.builds(
+    MakeupRules,
+    free_per_month=st.integers(0, 3),
+    price=st.integers(0, 100),
+    window_days=st.integers(1, 31),
+    max_per_month=st.integers(0, 5),
+    gap_days_max=st.integers(1, 10),
+)
+
+
+def _ago(*days: int) -> set[date]:
+    return {TODAY - timedelta(days=number) for number in days}
+
+
+@pytest.mark.parametrize(
+    ("checked", "repairable"),
+    [
+        ((), ()),  # nobody missed anything before his first check-in
+        ((0,), ()),
+        ((0, 1, 2), ()),
+        ((1,), ()),  # today is not missed yet
+        ((0, 2), (1,)),
+        ((2,), (1,)),
+        ((0, 3), (2, 1)),
+        ((0, 4), (3, 2, 1)),
+        ((0, 5), ()),  # four days in a row are too many
+        ((5,), ()),
+        ((0, 2, 4), (3, 1)),
+        ((0, 1, 2, 3, 4, 5, 6, 8), (7,)),
+        ((0, 1, 2, 3, 4, 5, 6, 7, 9), ()),  # eight days ago
+        ((0, 1, 2, 3, 4, 5, 6, 9), (7,)),  # of two in a row one is still in reach
+        ((-1, 0, 2), (1,)),  # the day after today, seen by a clock that was moved
+        ((-2, 3), (2, 1)),
+        ((-3,), ()),
+    ],
+)
+def test_missed_days_can_be_repaired_within_a_week_unless_too_many_in_a_row(
+    checked: tuple[int, ...], repairable: tuple[int, ...]
+) -> None:
+    days = makeup_days(MakeupRules(), _ago(*checked), TODAY)
+    assert days == tuple(TODAY - timedelta(days=number) for number in repairable)
+
+
+@given(rules=MAKEUP, ago=CALENDAR)
+def test_what_can_be_repaired_was_missed_lately_in_a_short_gap(
+    rules: MakeupRules, ago: set[int]
+) -> None:
+    days = _ago(*ago)
+    found = makeup_days(rules, days, TODAY)
+    assert list(found) == sorted(set(found))
+    for day in found:
+        assert day not in days
+        assert 1 <= (TODAY - day).days <= rules.window_days
+        run = {day}
+        for step in (timedelta(days=1), timedelta(days=-1)):
+            end = day + step
+            while end not in days and end != TODAY:
+                run.add(end)
+                end += step
+                assert len(run) <= rules.gap_days_max
+    # repairing all of them leaves nothing to repair but what lies outside the window
+    assert makeup_days(rules, days | set(found), TODAY) == ()
+
+
+@given(rules=MAKEUP, ago=CALENDAR)
+def test_repairing_never_shortens_a_streak(rules: MakeupRules, ago: set[int]) -> None:
+    days = _ago(*ago)
+    repaired = days | set(makeup_days(rules, days, TODAY))
+    for end in (TODAY, YESTERDAY):
+        assert streak_ending(repaired, end) >= streak_ending(days, end)
+
+
+@pytest.mark.parametrize(("used", "price"), [(0, 0), (1, 50), (2, None), (3, None)])
+def test_the_first_repair_of_a_month_is_free_the_third_is_refused(
+    used: int, price: int | None
+) -> None:
+    assert makeup_price(MakeupRules(), used) == price
+
+
+@given(rules=MAKEUP)
+def test_a_month_has_its_free_repairs_first_and_no_more_than_its_number(rules: MakeupRules) -> None:
+    prices = [makeup_price(rules, used) for used in range(10)]
+    free = min(rules.free_per_month, rules.max_per_month)
+    paid = rules.max_per_month - free
+    assert prices == [0] * free + [rules.price] * paid + [None] * (10 - free - paid)

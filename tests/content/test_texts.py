@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from content import texts as module
+from content.rulebook import EVENTS, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
 from handlers.event import SenderKind
@@ -46,6 +48,10 @@ def _literals() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield name, node.value
+
+
+def _choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
+    return get_args(model.model_fields[field].annotation)
 
 
 @pytest.mark.parametrize("family", ["", "room."])
@@ -96,6 +102,9 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made = {f"top.{window}" for window in WINDOWS}
     made |= {f"who.{kind}" for kind in get_args(SenderKind) if kind != "person"}
     made |= {"help.group", "help.private"}
+    made |= {f"earn.{event.replace('.', '_')}" for event in EVENTS}
+    made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
+    made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
     made |= {f"command.{name}" for name in discover().commands}
     assert made - table.keys() == set()
 
@@ -126,8 +135,11 @@ def test_every_button_has_a_label_and_a_command_behind_it() -> None:
 def test_nothing_is_kept_that_nobody_says() -> None:
     code = "\n".join(text for _, text in _literals())
     table = _table(FOLDER / "zh.toml")
-    made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.")
+    made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
+    made += ("earn.", "per.", "expiry.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
+    events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
+    unsaid += [key for key in table if key.startswith("earn.") and key not in events]
     unsaid += [f"reason.{key}" for key in ("checkin",) if f"reason.{key}" not in table]
     unsaid = [key for key in unsaid if not key.startswith("trouble.")]  # said by the doors
     assert unsaid == []

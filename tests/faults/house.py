@@ -16,7 +16,7 @@ from bot.worker import Worker
 from content.message import unpack
 from handlers.event import Chat, Event, Sender
 from handlers.router import Router, discover
-from storage import audit, outbox, programmes
+from storage import audit, outbox, programmes, proof
 from storage.db import Sql, Tx, reading
 from storage.outbox import Outgoing
 from storage.programmes import MAIN, Defaults
@@ -112,7 +112,7 @@ def receipts(engine: Engine) -> int:
 
 def faults(engine: Engine) -> list[str]:
     with reading(engine) as tx:
-        return audit.faults(tx)
+        return audit.faults(tx) + proof.chain_faults(tx)
 
 
 def words(rows: list[Outgoing]) -> list[str]:

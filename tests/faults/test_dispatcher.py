@@ -323,7 +323,7 @@ def test_rules_that_cannot_be_read_cost_their_own_programme_only(engine: Engine)
             now=house.now(),
         )
         tx.run(
-            Sql("UPDATE rulebook SET document = 'nonsense' WHERE programme_id = :id"),
+            Sql("INSERT INTO rulebook VALUES (:id, 2, 'nonsense', 'me', '', 0, 0)"),
             id=group.programme_id,
         )
 

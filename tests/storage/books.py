@@ -1,12 +1,14 @@
 """What the tests of the store share: a programme with members, and postings in short."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from storage import audit, ledger, members, programmes
 from storage.db import Tx
@@ -14,6 +16,9 @@ from storage.ids import new_id
 from storage.ledger import ISSUED, PROGRAMME, Posting, Side
 from storage.members import Who
 from storage.programmes import Defaults
+from storage.tables import lot as table_lot
+from storage.tables import metadata, seal
+from storage.undoing import Undo
 
 NOW = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
 DAY = date(2026, 3, 4)
@@ -27,8 +32,7 @@ def transaction(engine: Engine) -> Iterator[Tx]:
     with engine.connect() as connection, connection.begin():
         tx = Tx(connection)
         yield tx
-        ledger.write_totals(tx)
-        tx.write_later_rows()
+        tx.close()
 
 
 @contextmanager
@@ -83,8 +87,43 @@ def give(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) ->
     return ledger.post(tx, posting(programme_id, Side(member_id, "available"), amount, **more))
 
 
+def payment(programme_id: int, member_id: int, amount: Any, **more: Any) -> Posting:
+    target, source = Side(PROGRAMME, "redeemed"), Side(member_id, "available")
+    return posting(programme_id, target, amount, source=source, **more)
+
+
+def owe(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> ledger.Posted:
+    """Deduct from somebody who has nothing."""
+    target, source = Side(PROGRAMME, "clawed_back"), Side(member_id, "debt")
+    return ledger.post(tx, posting(programme_id, target, amount, source=source, **more))
+
+
+def day(number: int) -> date:
+    """Return the day that many days after the first."""
+    return DAY + timedelta(days=number)
+
+
+def undo(key: str, on: date = DAY, *, reason: str = "undo") -> Undo:
+    return Undo(key, reason, "test:1", NOW, on)
+
+
+def lots(tx: Tx, programme_id: int, owner_id: int, wallet: str = "points") -> dict[date, int]:
+    """Return what is left of an account's points that expire, by their last day."""
+    tx.close()
+    rows = tx.core.execute(
+        select(table_lot.c.expires_day, table_lot.c.remaining).where(
+            table_lot.c.programme_id == programme_id,
+            table_lot.c.owner_id == owner_id,
+            table_lot.c.wallet == wallet,
+            table_lot.c.remaining > 0,
+        )
+    )
+    return dict(tuple(row) for row in rows)
+
+
 def buckets(tx: Tx, programme_id: int, owner_id: int = PROGRAMME) -> dict[str, int]:
     """Return an account's buckets that hold anything."""
+    tx.close()
     row = (
         tx.core.execute(
             text("SELECT * FROM account WHERE programme_id = :p AND owner_id = :o"),
@@ -99,3 +138,27 @@ def buckets(tx: Tx, programme_id: int, owner_id: int = PROGRAMME) -> dict[str, i
 
 def count(tx: Tx, table: str) -> int:
     return int(tx.core.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def chain(engine: Engine, programme_id: int) -> list[int]:
+    """Check the seals of a programme from the tables alone; return how much each one covers."""
+    table, ours = metadata.tables["posting"], {"programme_id": programme_id}
+    with engine.connect() as connection:
+        seals = connection.execute(
+            select(seal).filter_by(**ours).order_by(seal.c.number)
+        ).mappings()
+        rows = connection.execute(select(table).filter_by(**ours).order_by(table.c.id)).all()
+        batches: dict[int, list[list[Any]]] = {}
+        for row in rows:
+            values = [v.isoformat() if isinstance(v, date) else v for v in row]
+            batches.setdefault(row.seal, []).append(values)
+        before, covered = "", []
+        for number, one in enumerate(seals, start=1):
+            batch = batches.pop(one["id"])
+            told = json.dumps(batch, separators=(",", ":"), ensure_ascii=False)
+            before = hashlib.sha256((before + told).encode()).hexdigest()
+            assert (one["number"], one["postings"]) == (number, len(batch))
+            assert one["hash"] == before
+            covered.append(len(batch))
+        assert batches == {}  # nothing unsealed
+    return covered

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import date, timedelta
 from typing import NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
@@ -35,6 +36,7 @@ def _first_day(window: Window, today: date) -> date:
 
 def _by_hand(tx: Tx, camp: int, window: Window, today: date) -> list[tuple[int, int, int]]:
     """Return (rank, member, points) of everybody in the window, from the postings alone."""
+    tx.close()
     rows = tx.core.execute(
         text(
             "SELECT to_owner, day, amount FROM posting WHERE programme_id = :p"
@@ -101,7 +103,7 @@ def test_what_was_not_earned_is_on_no_board(engine: Engine) -> None:
         ming, hong = member(tx, camp, "小明"), member(tx, camp, "小红")
         give(tx, camp, ming, 50)
         ledger.post(tx, posting(camp, Side(hong, "available"), 50, source=Side(ming, "available")))
-        ledger.post(tx, posting(camp, Side(hong, "pending"), 70))
+        ledger.post(tx, posting(camp, Side(hong, "pending"), 70)._replace(matures=DAY))
         ledger.post(tx, posting(camp, Side(hong, "available"), 9, source=Side(0, "compensation")))
         for window in WINDOWS:
             shown = boards.board(tx, camp, window, DAY, places=10, member_id=hong)
@@ -147,3 +149,49 @@ def test_an_empty_board_is_empty(engine: Engine) -> None:
         for window in WINDOWS:
             shown = boards.board(tx, camp, window, DAY, places=10, member_id=ming)
             assert shown == ([], 0, None)
+
+
+def test_a_costly_count_is_kept_for_a_while_but_ones_own_points_never(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards, "KEPT_FROM", 4)
+    monkeypatch.setattr(boards, "KEPT_FOR", 10**6)
+    with transaction(engine) as tx:
+        camp, other = programme(tx), programme(tx)
+        people = [member(tx, camp) for _ in range(4)]
+        for points, person in zip((50, 40, 40, 10), people, strict=True):
+            give(tx, camp, person, points)
+        assert _place(tx, camp, people[3]) == (4, 10)
+    with undone(engine) as tx:
+        give(tx, camp, people[3], 100)
+        assert _place(tx, camp, people[3]) == (1, 110)  # counted, but not kept: it may be undone
+    with transaction(engine) as tx:
+        assert _place(tx, camp, people[3]) == (4, 10)  # kept from here
+    with transaction(engine) as tx:
+        give(tx, camp, people[3], 35)
+        assert _place(tx, camp, people[3]) == (2, 45)
+        for person in people[1:3]:
+            give(tx, camp, person, 50)  # above it, but counted later
+        assert _place(tx, camp, people[3]) == (2, 45)
+        short = boards.board(tx, camp, "week", DAY, places=3, member_id=people[3])
+        assert [place.rank for place in short.places] == [1, 1, 3]
+        assert short.own == Place(4, people[3], "", 45)  # not above those who are shown with more
+        whole = boards.board(tx, camp, "week", DAY, places=4, member_id=people[3])
+        assert whole.own == Place(4, people[3], "", 45)
+        assert _place(tx, camp, people[3], "month") == (4, 45)  # another window's count is another
+        stranger = member(tx, other)
+        give(tx, other, stranger, 1)
+        assert _place(tx, other, stranger) == (1, 1)
+    monkeypatch.setattr(boards, "KEPT_MAX_S", 0.0)
+    with transaction(engine) as tx:
+        give(tx, camp, people[0], 1)
+        boards._kept.clear()
+        assert _place(tx, camp, people[3]) == (4, 45)
+        give(tx, camp, people[3], 100)
+        assert _place(tx, camp, people[3]) == (1, 145)  # over: counted anew
+
+
+def _place(tx: Tx, camp: int, person: int, window: Window = "week") -> tuple[int, int]:
+    place = boards.own_place(tx, camp, window, DAY, person)
+    assert place is not None
+    return place.rank, place.points

@@ -14,15 +14,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from bot.worker import Asked, Outcome, Unit, Worker
 from handlers.event import Chat, Event, Sender
 from handlers.router import discover
-from storage import audit, checkins, ledger, members, programmes
+from storage import audit, checkins, clockwork, history, holds, ledger, members, programmes, undoing
 from storage.db import Sql, Tx, open_engine, reading
-from storage.ledger import PROGRAMME, InsufficientError, Side
+from storage.ledger import PROGRAMME, GoneError, InsufficientError, Side
 from storage.members import Who
 from storage.programmes import MAIN
 from tests.storage.books import (
@@ -30,12 +30,16 @@ from tests.storage.books import (
     DEFAULTS,
     NOW,
     buckets,
+    chain,
     count,
+    day,
     give,
     member,
+    payment,
     posting,
     programme,
     transaction,
+    undo,
 )
 
 pytestmark = pytest.mark.postgres
@@ -128,7 +132,7 @@ def test_a_hundred_awards_of_ten_make_a_thousand(pool: Engine, batch: int) -> No
     with reading(pool) as tx:
         assert buckets(tx, camp, ming) == {"available": 1_000}
         assert buckets(tx, camp) == {"issued": -1_000}
-        lines = ledger.statement(tx, camp, ming, count=200)
+        lines = history.statement(tx, camp, ming, count=200)
         assert [line.after for line in lines] == list(range(1_000, 0, -10))
 
 
@@ -168,6 +172,136 @@ def test_members_who_pay_each_other_crosswise_lose_nothing(pool: Engine) -> None
     assert _states(outcomes) == {"done": 24}  # a deadlock is run again, not lost
     with reading(pool) as tx:
         assert sum(buckets(tx, camp, person)["available"] for person in people) == 400
+
+
+def _overtaken(
+    pool: Engine, first: Callable[[Tx], object], second: Callable[[Tx], object]
+) -> object:
+    """Do the second while the first is done but not kept; return what it came to."""
+
+    def do() -> object:
+        with transaction(pool) as tx:
+            return second(tx)
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(pool) as tx, pool.connect() as watch:
+            first(tx)
+            tx.close()
+            behind = threads.submit(do)
+            while not behind.done() and not _waiting(watch):
+                watch.rollback()  # a new look at the world
+        return behind.result(timeout=30)
+
+
+def _waiting(watch: Connection) -> bool:
+    waits = text(
+        "SELECT COUNT(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(watch.execute(waits).scalar_one())
+
+
+@pytest.mark.parametrize("part", [None, 60], ids=["whole", "a part"])
+def test_two_reversals_at_once_never_take_more_than_was_given(
+    pool: Engine, part: int | None
+) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        first = give(tx, camp, ming, 100)
+        give(tx, camp, ming, 100)
+
+    def back(key: str) -> Callable[[Tx], object]:
+        return lambda tx: undoing.reverse(tx, camp, first.id, undo(key), amount=part)
+
+    with pytest.raises(GoneError):
+        _overtaken(pool, back("one"), back("two"))
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 200 - (part or 100)}
+
+
+def test_two_refunds_at_once_never_give_more_than_was_paid(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 100)
+        paid = ledger.post(tx, payment(camp, ming, 100))
+
+    def back(key: str) -> Callable[[Tx], object]:
+        return lambda tx: undoing.reverse(tx, camp, paid.id, undo(key))
+
+    with pytest.raises(GoneError):
+        _overtaken(pool, back("one"), back("two"))
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 100}
+
+
+def test_a_reversal_that_meets_the_maturing_takes_what_became_available(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        first = ledger.post(tx, posting(camp, Side(ming, "pending"), 10)._replace(matures=DAY))
+    _overtaken(
+        pool,
+        lambda tx: clockwork.mature_due(tx, camp, DAY, NOW),
+        lambda tx: undoing.reverse(tx, camp, first.id, undo("back")),
+    )
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {}
+
+
+def test_clocks_of_two_processes_do_each_thing_once_and_none_fails(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 10)
+        holds.hold(tx, payment(camp, ming, 4), due=NOW)
+        ledger.post(tx, posting(camp, Side(ming, "pending"), 5)._replace(matures=DAY))
+        lapses = posting(camp, Side(ming, "available"), 7)._replace(expires=DAY)
+        ledger.post(tx, lapses)
+    jobs: list[Callable[[Tx], int]] = [
+        lambda tx: clockwork.mature_due(tx, camp, DAY, NOW),
+        lambda tx: clockwork.expire_due(tx, camp, day(1), NOW),
+        lambda tx: holds.release_due(tx, camp, undo("timeout")),
+    ]
+    for job in jobs:
+        _overtaken(pool, job, job)
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 15}
+        assert buckets(tx, camp)["expired"] == 7
+
+
+def test_one_hold_captured_and_released_at_once_ends_once(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 10)
+        aside = holds.hold(tx, payment(camp, ming, 10), due=NOW)
+    with pytest.raises(GoneError, match="captured"):
+        _overtaken(
+            pool,
+            lambda tx: holds.capture(tx, camp, aside.id, undo("one")),
+            lambda tx: holds.release(tx, camp, aside.id, undo("two")),
+        )
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {}
+
+
+def test_two_sessions_that_write_one_programme_keep_one_chain(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp) for _ in range(WORKERS)]
+        for person in people:
+            give(tx, camp, person, 1)
+    _overtaken(
+        pool,
+        lambda tx: give(tx, camp, people[0], 10),
+        lambda tx: give(tx, camp, people[1], 20),
+    )
+    assert chain(pool, camp) == [WORKERS, 1, 1]
+    _at_once(pool, [[_award(camp, person, 5)] * 5 for person in people])
+    covered = chain(pool, camp)
+    assert sum(covered) == WORKERS + 2 + 5 * WORKERS
 
 
 def test_the_same_key_at_once_pays_once(pool: Engine) -> None:
@@ -242,12 +376,12 @@ def test_two_days_that_arrive_at_once_make_a_streak_of_two(pool: Engine) -> None
         assert found_two is not None
         checkins.add(one, camp, found_one.id, DAY, NOW)
         give(one, camp, found_one.id, 5, day=DAY, reason="checkin")
-        ledger.write_totals(one)
+        one.close()
         first.commit()
         yesterday = DAY - timedelta(days=1)
         checkins.add(two, camp, found_two.id, yesterday, NOW)
         give(two, camp, found_two.id, 5, day=yesterday, reason="checkin")
-        ledger.write_totals(two)
+        two.close()
         second.commit()
     with reading(pool) as tx:
         found = members.find(tx, camp, who, None)

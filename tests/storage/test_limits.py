@@ -43,6 +43,21 @@ def test_one_who_is_too_fast_is_told_once_and_then_not_answered(
     assert limiter.reachable()
 
 
+def test_a_command_may_have_a_limit_of_its_own(limiter: Limiter, name: str) -> None:
+    rules = LimitRules(command_per_minute={"top": 2})
+    boards = [limiter.ask(rules, group=name, member=name, command="top") for _ in range(4)]
+    assert boards == [O, O, W, S]
+    assert limiter.ask(rules, group=name, member=name, command="points") is O
+    assert limiter.ask(rules, group=name, member=f"{name}2", command="top") is O
+
+
+def test_the_whole_installation_has_a_limit() -> None:
+    limiter = Limiter()
+    rules = LimitRules(overall_per_minute=3)
+    verdicts = [limiter.ask(rules, group=f"g{n}", member=f"m{n}") for n in range(5)]
+    assert verdicts == [O, O, O, S, S]
+
+
 def test_a_group_that_is_too_fast_is_not_answered(limiter: Limiter, name: str) -> None:
     rules = LimitRules(member_per_minute=10, group_per_minute=4)
     verdicts = [limiter.ask(rules, group=name, member=f"{name}{n}") for n in range(6)]

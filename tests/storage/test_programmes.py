@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from content.rulebook import Rulebook, RulebookError
+from content.rulebook import RulebookError, read_rulebook, shipped_document
 from storage import programmes
 from storage.db import Tx, reading
 from storage.programmes import MAIN, TITLE_MAX, Defaults, Group
@@ -24,39 +24,31 @@ def test_a_programme_starts_under_the_shipped_rules(engine: Engine) -> None:
     with transaction(engine) as tx:
         programmes.create(tx, 5, "营", Defaults("America/New_York", "en"), NOW)
     with reading(engine) as tx:
-        found = programmes.programme(tx, 5)
+        found = programmes.programme(tx, 5, NOW)
     assert (found.name, found.zone.key, found.locale) == ("营", "America/New_York", "en")
-    assert (found.rules_version, found.rules) == (1, Rulebook(version=1))
+    assert (found.rules_version, found.rules_since) == (1, NOW)
+    assert found.rules == read_rulebook(shipped_document(), name="shipped")
 
 
 def test_a_programme_that_exists_stays_as_it_is(engine: Engine) -> None:
     with transaction(engine) as tx:
         _main(tx)
         programmes.create(tx, MAIN, "other", Defaults("UTC", "en"), NOW)
-        assert programmes.programme(tx, MAIN).name == "营"
+        assert programmes.programme(tx, MAIN, NOW).name == "营"
         assert count(tx, "rulebook") == 1
 
 
 def test_a_programme_that_does_not_exist_is_an_error(engine: Engine) -> None:
     with reading(engine) as tx, pytest.raises(LookupError, match="4711"):
-        programmes.programme(tx, 4711)
+        programmes.programme(tx, 4711, NOW)
 
 
-def test_the_rules_in_force_are_those_of_the_programmes_version(engine: Engine) -> None:
+def test_rules_that_cannot_be_read_name_their_programme_and_version(engine: Engine) -> None:
     with transaction(engine) as tx:
         programmes.create(tx, 601, "营", DEFAULTS, NOW)
-        for version, points in ((2, 9), (3, 12)):
-            tx.core.execute(
-                text("INSERT INTO rulebook VALUES (601, :v, :d, 'me', '', 0, 0)"),
-                {"v": version, "d": f"version = 1\n[checkin]\npoints = {points}"},
-            )
-        tx.core.execute(text("UPDATE programme SET rules_version = 2 WHERE id = 601"))
-        assert programmes.programme(tx, 601).rules.checkin.points == 9
-        tx.core.execute(text("INSERT INTO rulebook VALUES (601, 4, 'version = 9', 'me', '', 0, 0)"))
-        tx.core.execute(text("UPDATE programme SET rules_version = 4 WHERE id = 601"))
-        tx.seen.clear()
-        with pytest.raises(RulebookError, match="programme 601, version 4"):
-            programmes.programme(tx, 601)
+        tx.core.execute(text("INSERT INTO rulebook VALUES (601, 2, 'version = 9', 'me', '', 0, 0)"))
+        with pytest.raises(RulebookError, match="programme 601, version 2"):
+            programmes.programme(tx, 601, NOW)
 
 
 def test_an_owners_group_joins_the_main_programme_a_strangers_gets_its_own(
@@ -68,7 +60,7 @@ def test_an_owners_group_joins_the_main_programme_a_strangers_gets_its_own(
         theirs = [_open(tx, "-3"), _open(tx, "-4")]
         assert [group.programme_id for group in ours] == [MAIN, MAIN]
         assert len({MAIN, *(group.programme_id for group in theirs)}) == 3
-        assert programmes.programme(tx, theirs[0].programme_id).name == "露营群"
+        assert programmes.programme(tx, theirs[0].programme_id, NOW).name == "露营群"
         assert programmes.group(tx, "telegram", "-1") == ours[0]
         assert programmes.group(tx, "local", "-1") is None
         assert programmes.group(tx, "telegram", "-9") is None
@@ -77,11 +69,11 @@ def test_an_owners_group_joins_the_main_programme_a_strangers_gets_its_own(
 def test_a_group_is_adopted_while_no_points_are_posted(engine: Engine) -> None:
     with transaction(engine) as tx:
         _main(tx)
-        programmes.adopt(tx, _open(tx, "-1"))
+        programmes.adopt(tx, _open(tx, "-1"), since=NOW)
         found = programmes.group(tx, "telegram", "-1")
         assert found is not None
         assert found.programme_id == MAIN
-        programmes.adopt(tx, found)  # twice is harmless
+        programmes.adopt(tx, found, since=NOW)  # twice is harmless
 
 
 def test_a_group_with_points_keeps_its_programme(engine: Engine) -> None:
@@ -89,7 +81,7 @@ def test_a_group_with_points_keeps_its_programme(engine: Engine) -> None:
         _main(tx)
         theirs = _open(tx, "-1")
         give(tx, theirs.programme_id, member(tx, theirs.programme_id), 5)
-        programmes.adopt(tx, theirs)
+        programmes.adopt(tx, theirs, since=NOW)
         found = programmes.group(tx, "telegram", "-1")
         assert found is not None
         assert found.programme_id == theirs.programme_id

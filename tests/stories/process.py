@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage import audit
+from storage import audit, proof
 from storage.db import open_engine, reading
 from tests.platforms.fake_telegram import FakeTelegram
 
@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[2]
 START_S = 30.0  # two slow cores under a full test run
 _IMPATIENT = """
 import bot.adapters.telegram.adapter as adapter
+import bot.adapters.telegram.polling as polling
 from bot.__main__ import main
 real = adapter.HTTPXRequest
-adapter.POLL_S, adapter.POLL_READ_S, adapter.CONFLICT_WAIT_S = 1, 2.5, 0.5
-adapter.HTTPXRequest = lambda **given: real(
+polling.POLL_S, polling.POLL_READ_S, polling.CONFLICT_WAIT_S = 1, 2.5, 0.5
+adapter.HTTPXRequest = polling.HTTPXRequest = lambda **given: real(
     **{**given, "read_timeout": min(given["read_timeout"], 2.5)}
 )
 raise SystemExit(main(["run"]))
@@ -157,7 +158,7 @@ class BotProcess:
         """What is wrong in the books."""
         engine = open_engine(self.database_url)
         with reading(engine) as tx:
-            found = audit.faults(tx)
+            found = audit.faults(tx) + proof.chain_faults(tx)
         engine.dispose()
         return found
 

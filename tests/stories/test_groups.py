@@ -92,16 +92,26 @@ def test_one_who_is_still_in_another_group_stays_at_home(room: Stage) -> None:
 
 
 def test_a_new_group_is_greeted_and_told_what_is_missing(room: Stage) -> None:
-    room.play(room.event("小红", kind="bot_added", chat=OTHER, can_see_all=False))
+    room.play(room.event("小红", kind="bot_added", chat=OTHER, lacks=("listen", "notice")))
     heard = room.heard()
     assert "我现在看不到大家说的「签到」" in heard
     assert "7 天" in heard
-    room.play(room.event("小红", kind="bot_promoted", chat=OTHER))
-    assert "现在我看得到" in room.heard()
-    room.play(room.event("小红", kind="bot_promoted", chat=OTHER, can_see_all=False))
+    assert "谁进群" in heard
+    assert "设为管理员" in heard
+    room.play(room.event("小红", kind="bot_rights", chat=OTHER))
+    assert "权限齐了" in room.heard()
+    room.play(room.event("小红", kind="bot_rights", chat=OTHER, lacks=("notice",)))
+    heard = room.heard()
+    assert "谁进群" in heard
+    assert "「签到」" not in heard
+    room.play(room.event("小红", kind="bot_rights", chat=OTHER, lacks=("speak", "notice")))
     assert room.heard() == ""
-    room.play(room.event("小红", kind="bot_added", chat=OTHER, can_see_all=True))
-    assert "大家好，我是群营" in room.heard()
+    room.play(room.event("小红", kind="bot_added", chat=OTHER, lacks=("speak",)))
+    assert room.heard() == ""
+    room.play(room.event("小红", kind="bot_added", chat=OTHER))
+    heard = room.heard()
+    assert "大家好，我是群营" in heard
+    assert "⚠️" not in heard
 
 
 def test_a_removed_bot_says_nothing_and_comes_back_to_the_same_points(stage: Stage) -> None:
@@ -115,6 +125,52 @@ def test_a_removed_bot_says_nothing_and_comes_back_to_the_same_points(stage: Sta
     stage.heard()
     stage.says("小明", "积分")
     assert "你有 5 积分" in stage.heard()
+
+
+def test_a_group_that_an_owner_let_go_comes_back_with_an_owner_alone(room: Stage) -> None:
+    owner = room.person("群主", role="owner")
+    room.play(room.event(owner, kind="bot_added", chat=OTHER))
+    room.says("小明", "签到", chat=OTHER)
+    room.play(room.event(owner, kind="bot_removed", chat=OTHER))
+    room.play(room.event("马甲", kind="bot_added", chat=OTHER))
+    room.says("马甲", "签到", chat=OTHER)
+    theirs = _state(room, OTHER.id)
+    assert theirs[0] != MAIN
+    assert room.balance("马甲") == 0
+    assert room.balance("小明") == 5
+
+
+def test_a_group_stays_an_owners_though_members_were_quicker_than_the_news(room: Stage) -> None:
+    room.says("小明", "签到", chat=OTHER)
+    room.play(room.event(room.person("群主", role="owner"), kind="bot_added", chat=OTHER))
+    assert _state(room, OTHER.id)[0] == MAIN
+    room.says("小明", "签到", chat=OTHER)
+    assert room.balance("小明") == 5
+
+
+def test_a_press_from_outside_a_public_group_makes_nobody_a_member(stage: Stage) -> None:
+    stage.taps("外人", "checkin", from_outside=True)
+    assert "先在群里说一句" in stage.heard()
+    stage.taps("外人", "top week here", from_outside=True)
+    assert "先在群里说一句" in stage.heard()  # and no board is turned over
+    stage.says("外人", "签到", private=True)
+    assert "先加入" in stage.heard()
+    assert stage.balance("外人") == 0
+    stage.says("外人", "大家好")
+    stage.says("外人", "积分")
+    stage.heard()
+    stage.taps("外人", "checkin", from_outside=True)
+    assert stage.balance("外人") == 5
+
+
+def test_buttons_in_a_group_that_removed_the_bot_pay_nobody(stage: Stage) -> None:
+    stage.says("小明", "积分")
+    stage.play(stage.event("管理", kind="bot_removed"))
+    stage.heard()
+    stage.taps("小明", "checkin")
+    stage.taps("小红", "checkin")
+    assert stage.balance("小明") == stage.balance("小红") == 0
+    assert "我现在没在群里看到你" in stage.heard()
 
 
 def test_a_strangers_group_has_points_of_its_own(stage: Stage) -> None:
@@ -142,6 +198,7 @@ def test_an_owners_groups_share_their_points(stage: Stage) -> None:
 @pytest.mark.parametrize("checked_in", [False, True])
 def test_an_owner_adopts_a_group_that_has_no_points_yet(stage: Stage, checked_in: bool) -> None:
     stage.says("小明", "签到" if checked_in else "帮助", chat=OTHER)
+    stage.advance(minutes=5)
     stage.play(stage.event(stage.person("群主", role="owner"), kind="bot_added", chat=OTHER))
     stage.says("小明", "签到", chat=OTHER)
     assert (_state(stage, OTHER.id)[0] == MAIN) is not checked_in

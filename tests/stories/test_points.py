@@ -1,9 +1,16 @@
 """Points, movements, boards and rules, as members ask for them."""
 
-import pytest
-from sqlalchemy import text
+from datetime import timedelta
 
+import pytest
+
+from content.earning import Deed, earned
 from content.message import Reply
+from content.rulebook import Rulebook
+from storage import ledger, members, programmes, rulebooks
+from storage.db import Tx, open_engine
+from storage.ledger import ISSUED, Posting, Side
+from storage.members import Who
 from storage.programmes import MAIN
 from tests.stage import BOT_NAME, Stage
 
@@ -237,28 +244,124 @@ def test_a_board_button_elsewhere_says_a_new_board(room: Stage) -> None:
     assert [row.kind for row in outcome.say] == ["tap", "say"]
 
 
-def test_rules_are_told_as_they_stand_in_the_document(stage: Stage) -> None:
+def test_the_shipped_rules_are_told_briefly(stage: Stage) -> None:
     stage.says("小明", "规则")
-    heard = stage.heard()
-    for part in (
-        "第 1 版",
-        "每天签到一次，得 5 积分",
-        "每连续签到 7 天，当天加奖 20%（共 6 积分）",
-        "Asia/Shanghai",
-    ):
-        assert part in heard
-    document = "version = 1\n[checkin]\npoints = 8\nstreak = { every = 3, bonus = 0.5 }"
-    with stage.engine.begin() as connection:
-        connection.execute(
-            text(f"INSERT INTO rulebook VALUES ({MAIN}, 97, :d, 'me', '', 0, 0)"), {"d": document}
-        )
-        connection.execute(text(f"UPDATE programme SET rules_version = 97 WHERE id = {MAIN}"))
+    assert (
+        stage.heard()
+        == """\
+📜 积分规则（第 1 版，2026-03-04 起）
+· 每天签到一次，得 5 积分
+· 每连续签到 7 天，当天加奖 20%（共 6 积分）；断签后重新计算
+· 购物：每 1 元 1 积分
+· 分享有人点开：7 积分
+· 评价订单：10 积分
+· 帖子被选为精华：30 积分，每天最多 2 次
+· 除了消费，每天最多得 500 积分
+· 消费得的积分 7 天后到账
+· 积分长期有效，放心攒
+· 每天 0 点换日（Asia/Shanghai）
+· 匿名管理员、频道和机器人不计分；编辑旧消息不计分"""
+    )
+
+
+@pytest.mark.parametrize(("platform", "told"), [("telegram", True), ("wecom", False)])
+def test_what_does_not_pay_on_a_platform_is_not_told_there(
+    sqlite_url: str, platform: str, told: bool
+) -> None:
+    engine = open_engine(sqlite_url)
+    stage = Stage(engine, platform=platform)
+    stage.says("小明", "规则")
+    assert ("分享" in stage.heard()) == told
+    engine.dispose()
+
+
+def test_rules_are_told_as_they_stand_in_the_document(stage: Stage) -> None:
+    document = """
+        version = 1
+        [checkin]
+        points = 8
+        streak = { every = 3, bonus = 0.5 }
+        [programme]
+        pending_days = 0
+        caps = { earn_per_day = 90, activity_per_day = 9 }
+        expiry = { base = "rolling", base_days = 400 }
+        [[earn]]
+        id = "video"
+        event = "custom.video"
+        name = "发视频"
+        category = "social"
+        points = 30
+        limit = { per = "month", n = 4 }
+        [[earn]]
+        id = "buy"
+        event = "order.completed"
+        category = "consume"
+        per_yuan = 0.25
+    """
+    tomorrow = stage.now + timedelta(hours=20)
+
+    def publish(tx: Tx) -> int:
+        return rulebooks.publish(
+            tx, MAIN, document, author="老板", note="试", effective=tomorrow, now=stage.now,
+            force="测试",
+        )  # fmt: skip
+
+    (published,) = stage.worker.run([publish])
+    assert published.value == 2
+    stage.says("小明", "规则")
+    assert "第 1 版" in stage.heard()
+    stage.advance(days=1)
     stage.says("小明", "积分规则")
-    heard = stage.heard()
-    for part in ("第 97 版", "得 8 积分", "每连续签到 3 天，当天加奖 50%（共 12 积分）"):
-        assert part in heard
+    assert (
+        stage.heard()
+        == """\
+📜 积分规则（第 2 版，2026-03-05 起）
+· 每天签到一次，得 8 积分
+· 每连续签到 3 天，当天加奖 50%（共 12 积分）；断签后重新计算
+· 发视频：45 积分，每月最多 4 次
+· 购物：每 1 元 0.25 积分
+· 除了消费，每天最多得 90 积分
+· 积分 400 天内有效，记得用
+· 每天 0 点换日（Asia/Shanghai）
+· 匿名管理员、频道和机器人不计分；编辑旧消息不计分"""
+    )
     for _ in range(3):
         stage.says("小明", "签到")
         stage.advance(days=1)
     assert "连续签到 3 天，+12 积分（含 50% 奖励）" in stage.heard()
     assert stage.balance("小明") == 28
+
+
+def test_a_check_in_above_the_days_ceiling_counts_for_the_streak(stage: Stage) -> None:
+    most = stage.worker.run([lambda tx: _in_force(tx, stage).programme.caps.earn_per_day])[0].value
+
+    def earn(amount: int) -> None:
+        def other(tx: Tx) -> int:
+            me = members.find(tx, MAIN, Who(stage.platform, stage.person("小明").id, "小明"), None)
+            assert me is not None
+            (part,) = earned(_in_force(tx, stage), Deed(event="checkin"))
+            made = Posting(
+                MAIN, f"{stage.now.date()}/test", ISSUED, Side(me.id, "available"), amount, "test",
+                "test", 1, "test", stage.now, stage.now.date(), caps=part.caps,
+            )  # fmt: skip
+            return ledger.post(tx, made).amount
+
+        (outcome,) = stage.worker.run([other])
+        assert outcome.value == min(amount, most)
+
+    stage.says("小明", "积分")
+    earn(most - 2)
+    stage.heard()
+    stage.says("小明", "签到")
+    assert "+2 积分" in stage.heard()  # five, cut to what the day leaves
+    stage.advance(days=1)
+    earn(most + 1)
+    stage.says("小明", "签到")
+    heard = stage.heard()
+    assert "连签 2 天" in heard
+    assert "到上限" in heard
+    assert stage.balance("小明") == 2 * most
+
+
+def _in_force(tx: Tx, stage: Stage) -> Rulebook:
+    return programmes.programme(tx, MAIN, stage.now).rules

@@ -131,7 +131,7 @@ def test_a_short_outage_of_telegrams_front_loses_no_answer(tg):
     group = tg.group("群")
     tg.fail_next("sendMessage", 502, n=3)
     tg.say(group, tg.user("小明"), "签到")
-    heard(tg, group, "小明 签到成功", 8)
+    heard(tg, group, "小明 签到成功")
 
 
 # -- too much ----------------------
@@ -140,15 +140,15 @@ def test_a_short_outage_of_telegrams_front_loses_no_answer(tg):
 @running
 def test_429_for_one_chat_holds_up_no_other(tg):
     slow, quick = tg.group("慢群"), tg.group("快群")
-    tg.fail_next("sendMessage", 429, retry_after=3)
+    tg.fail_next("sendMessage", 429, retry_after=6)
     tg.say(slow, tg.user("小明"), "签到")
     tg.wait_until(lambda: calls(tg, "sendMessage", slow), HEARD_S)
     refused = calls(tg, "sendMessage", slow)[0]
     tg.say(quick, tg.user("小红"), "签到")
     other = heard(tg, quick, "签到成功")
     first = heard(tg, slow, "小明 签到成功")
-    assert other.time - refused.time < 2.5
-    assert first.time - refused.time >= 2.9
+    assert other.time < first.time
+    assert first.time - refused.time >= 5.9
 
 
 @running
@@ -206,7 +206,7 @@ def test_who_blocked_the_bot_is_left_alone(tg):
 def test_what_waits_for_a_group_follows_it_into_the_supergroup(tg, bot):
     small = tg.group("小群", supergroup=False)
     people = [tg.user(f"成员{n}") for n in range(3)]
-    tg.fail_next("sendMessage", 429, retry_after=3)
+    tg.fail_next("sendMessage", 429, retry_after=6)
     for person in people:
         tg.say(small, person, "签到")
     tg.wait_until(lambda: not tg.queue.entries and calls(tg, "sendMessage", small), HEARD_S)

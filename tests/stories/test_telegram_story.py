@@ -249,9 +249,19 @@ def test_the_bot_says_hello_and_what_it_cannot_see(tg):
     assert "看不到大家说的「签到」" in hello.text
     tg.say(blind, owner, "签到")  # privacy mode keeps it from the bot
     tg.set_bot_status(blind, "administrator")
-    heard(tg, blind, "现在我看得到大家说的话了")
+    heard(tg, blind, "权限齐了")
     tg.say(blind, owner, "签到")
     heard(tg, blind, "群主 签到成功")
+    tg.set_bot_status(blind, "member")
+    tg.wait_until(lambda: sum("谁退群" in sent.text for sent in said_in(tg, blind)) == 2, HEARD_S)
+
+
+@running
+def test_what_the_bot_may_not_do_is_told_in_the_log(tg, bot):
+    quiet = tg.group("静音群", bot="administrator")
+    tg.set_bot_status(quiet, "restricted", can_send_messages=False)
+    tg.wait_until(lambda: "may not send messages" in bot.log, HEARD_S)
+    assert str(quiet["id"]) in bot.log.split("may not send messages")[0].splitlines()[-1]
 
 
 @running
@@ -391,7 +401,9 @@ def test_what_waited_while_the_bot_was_down_is_answered(town):
     assert tg.sent[0].time - started < 15
     assert "privacy mode" not in bot.log
     hello = tg.group("新群", added_by=tg.user("群主"))
-    assert "看不到" not in heard(tg, hello, "大家好").text
+    greeting = heard(tg, hello, "大家好").text
+    assert "看不到大家说的" not in greeting
+    assert "谁进群" in greeting  # no administrator: it is not told
     assert bot.terminate() == 0
     assert sorted(bot.balances().values()) == [5] * 5
     # Nobody's words stand in the log at its usual level.

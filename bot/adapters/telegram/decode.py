@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from content.names import mentions
-from handlers.event import Chat, ChatKind, Event, Kind, Role, Sender, SenderKind
+from handlers.event import RIGHTS, Chat, ChatKind, Event, Kind, Right, Role, Sender, SenderKind
 
 PLATFORM = "telegram"
 ANONYMOUS_ADMIN, CHANNEL_BOT, SERVICE = 1087968824, 136817688, 777000
@@ -42,6 +42,7 @@ class _Chat(msgspec.Struct):
     id: int
     type: str = ""
     title: str = ""
+    username: str = ""
 
 
 class _Message(msgspec.Struct, rename={"from_": "from"}):
@@ -72,6 +73,7 @@ class _Status(msgspec.Struct):
     status: str
     user: _User
     is_member: bool = False
+    can_send_messages: bool = True
 
     @property
     def present(self) -> bool:
@@ -196,6 +198,7 @@ def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
         message_id=str(tap.message.message_id),
         tap_id=tap.id,
         addressed=True,
+        from_outside=bool(tap.message.chat.username),
     )
 
 
@@ -207,14 +210,35 @@ def _myself(key: str, change: _Change, me: Me) -> Event | None:
         kind: Kind = "bot_removed"
     elif not old.present:
         kind = "bot_added"
-    elif new.status == "administrator" and old.status != "administrator":
-        kind = "bot_promoted"
+    elif _lacks(new, me) != _lacks(old, me):
+        kind = "bot_rights"
     else:
         return None
     chat = Chat(str(change.chat.id), "group", change.chat.title)
-    sees = me.sees_all or new.status == "administrator"
     sender = _person(change.from_, me)
-    return _happened(key, kind, chat, sender, change.date, can_see_all=sees)
+    return _happened(key, kind, chat, sender, change.date, lacks=_lacks(new, me))
+
+
+def _lacks(mine: _Status, me: Me) -> tuple[Right, ...]:
+    admin = mine.status in {"creator", "administrator"}
+    has = {
+        "speak": mine.status != "restricted" or mine.can_send_messages,
+        "listen": admin or me.sees_all,
+        "notice": admin,
+    }
+    return tuple(right for right in RIGHTS if mine.present and not has[right])
+
+
+def lacks(raw: Any, me: Me) -> tuple[Right, ...] | None:
+    """Return what the bot lacks by its own ChatMember object; None when it is not inside.
+
+    Errors: UndecodableError.
+    """
+    try:
+        mine = msgspec.convert(raw, _Status)
+    except msgspec.ValidationError as error:
+        raise UndecodableError(str(error)) from error
+    return _lacks(mine, me) if mine.present else None
 
 
 def _someone(key: str, change: _Change, me: Me) -> Event | None:
@@ -234,7 +258,7 @@ def _happened(
     date: int,
     *,
     target: str = "",
-    can_see_all: bool = True,
+    lacks: tuple[Right, ...] = (),
 ) -> Event:
     return Event(
         key=key,
@@ -244,7 +268,7 @@ def _happened(
         sender=sender,
         at=_time(date),
         target=target,
-        can_see_all=can_see_all,
+        lacks=lacks,
     )
 
 
@@ -288,3 +312,9 @@ def _person(user: _User, me: Me) -> Sender:
 
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def update_id(raw: Any) -> int | None:
+    """Return the number of an update, None for what has none."""
+    id_ = raw.get("update_id") if isinstance(raw, dict) else None
+    return id_ if isinstance(id_, int) else None

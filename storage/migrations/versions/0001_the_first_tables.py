@@ -32,8 +32,11 @@ def upgrade() -> None:
         sa.Column("total_earned", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("checkin_day", sa.Date(), server_default="0001-01-01", nullable=False),
         sa.Column("streak", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("counts", sa.Text(), server_default="", nullable=False),
+        sa.Column("next_expiry", sa.Date(), server_default="9999-12-31", nullable=False),
         sa.Column("last_posting", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("prev_posting", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("seals", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("chain", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
             "available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0",
             name=op.f("ck_account_buckets"),
@@ -98,20 +101,26 @@ def upgrade() -> None:
         sa.Column("to_owner", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("to_bucket", sa.String(length=16), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("asked", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),
         sa.Column("rule", sa.String(length=64), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("reverses", sa.BigInteger(), nullable=True),
+        sa.Column("expires_day", sa.Date(), nullable=True),
+        sa.Column("lots", sa.Text(), nullable=True),
         sa.Column("from_prev", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("to_prev", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("from_after", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("to_after", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("seal", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.CheckConstraint("amount > 0", name=op.f("ck_posting_amount")),
         sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_posting")),
         sa.UniqueConstraint("programme_id", "key", name=op.f("uq_posting_programme_id_key")),
         sqlite_with_rowid=False,
     )
+    _partial_index("ix_posting_reverses", "posting", ["reverses"], "reverses IS NOT NULL")
     op.create_table(
         "programme",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -234,7 +243,145 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
+    _what_points_go_through()
+    _what_shops_tell()
     _postings_are_written_once()
+    _rulebooks_are_written_once()
+
+
+def _partial_index(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(
+        name,
+        table,
+        ["programme_id", *columns],
+        sqlite_where=sa.text(where),
+        postgresql_where=sa.text(where),
+    )
+
+
+def _what_points_go_through() -> None:
+    """Make the tables of lots, holds, pending points and seals."""
+    op.create_table(
+        "lot",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("expires_day", sa.Date(), nullable=False),
+        sa.Column("remaining", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint("remaining >= 0", name=op.f("ck_lot_remaining")),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "owner_id", "wallet", "expires_day", name=op.f("pk_lot")
+        ),
+        sqlite_with_rowid=False,
+    )
+    _partial_index("ix_lot_expiry", "lot", ["expires_day"], "remaining > 0")
+    op.create_table(
+        "hold",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("lots", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(length=16), server_default="open", nullable=False),
+        sa.Column("ended_key", sa.String(length=200), nullable=True),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_hold")),
+        sa.UniqueConstraint("programme_id", "key", name=op.f("uq_hold_programme_id_key")),
+        sqlite_with_rowid=False,
+    )
+    _partial_index("ix_hold_due", "hold", ["due_ms"], "state = 'open'")
+    op.create_table(
+        "maturing",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("remaining", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("due_day", sa.Date(), nullable=False),
+        sa.Column("expires_day", sa.Date(), nullable=True),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.CheckConstraint("remaining >= 0", name=op.f("ck_maturing_remaining")),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_maturing")),
+        sqlite_with_rowid=False,
+    )
+    _partial_index("ix_maturing_due", "maturing", ["due_day"], "remaining > 0")
+    op.create_table(
+        "seal",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("postings", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "wallet", "number", name=op.f("pk_seal")),
+        sa.UniqueConstraint(
+            "programme_id", "id", "wallet", name=op.f("uq_seal_programme_id_id_wallet")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _what_shops_tell() -> None:
+    """Make the tables of deeds and of the keys with which they come in."""
+    op.create_table(
+        "deed",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.String(length=100), nullable=False),
+        sa.Column("event", sa.String(length=40), nullable=False),
+        sa.Column("order_no", sa.String(length=64), nullable=True),
+        sa.Column("slot", sa.String(length=100), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("freight_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("refunded_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("refunded_freight_fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "refunded_fen >= 0 AND refunded_freight_fen >= 0 AND"
+            " refunded_freight_fen <= refunded_fen AND refunded_fen <= amount_fen",
+            name=op.f("ck_deed_refunded"),
+        ),
+        sa.PrimaryKeyConstraint("programme_id", "key", name=op.f("pk_deed")),
+        sa.UniqueConstraint(
+            "programme_id",
+            "order_no",
+            "event",
+            "slot",
+            name=op.f("uq_deed_programme_id_order_no_event_slot"),
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "paid_once",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rule", sa.String(length=64), nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=80), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "rule", "wallet", "subject", name=op.f("pk_paid_once")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "api_key",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("prefix", sa.String(length=16), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.String(length=200), nullable=False),
+        sa.Column("signing_secret", sa.String(length=80), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("used_day", sa.Date(), nullable=True),
+        sa.Column("until_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_api_key")),
+    )
+    op.create_index(op.f("ix_api_key_prefix"), "api_key", ["prefix"], unique=False)
 
 
 def _postings_are_written_once() -> None:
@@ -260,8 +407,33 @@ def _postings_are_written_once() -> None:
     )
 
 
+def _rulebooks_are_written_once() -> None:
+    """Let the database itself refuse to change or remove a version of the rules."""
+    if op.get_bind().dialect.name == "sqlite":
+        for what in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER rulebook_no_{what.lower()} BEFORE {what} ON rulebook"
+                " BEGIN SELECT RAISE(ABORT, 'rules are written once'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION rulebook_is_written_once() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'rules are written once'; END$$"
+    )
+    op.execute(
+        "CREATE TRIGGER rulebook_written_once BEFORE UPDATE OR DELETE ON rulebook"
+        " FOR EACH ROW EXECUTE FUNCTION rulebook_is_written_once()"
+    )
+    op.execute(
+        "CREATE TRIGGER rulebook_not_emptied BEFORE TRUNCATE ON rulebook"
+        " FOR EACH STATEMENT EXECUTE FUNCTION rulebook_is_written_once()"
+    )
+
+
 def downgrade() -> None:
     """Undo."""
+    for table in ("api_key", "paid_once", "deed", "seal", "maturing", "hold", "lot"):
+        op.drop_table(table)
     op.drop_table("membership")
     with op.batch_alter_table("identity", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_identity_platform_user_id"))
@@ -285,3 +457,4 @@ def downgrade() -> None:
     op.drop_table("account")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION posting_is_written_once")
+        op.execute("DROP FUNCTION rulebook_is_written_once")

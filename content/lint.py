@@ -1,0 +1,136 @@
+"""What the law forbids in a rule document, and what an operator should think about twice."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from content.earning import Deed, multiplier
+from content.rulebook import EarnRule, Rulebook, exact
+
+REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
+VALID_DAYS_MIN = 365
+FORBIDDEN = {
+    "提现": "points are never paid out in money",
+    "套现": "points are never paid out in money",
+    "现金": "points are never paid out in money",
+    "返现": "points are never paid out in money",
+    "代币": "points are no currency of their own",
+    "充值": "points are earned, never bought",
+    "购买积分": "points are earned, never bought",
+    "理财": "points are no investment",
+    "收益率": "points are no investment",
+    "利息": "points are no investment",
+    "投资": "points are no investment",
+    "下线": "nobody earns by the people below him",
+    "团队奖": "nobody earns by the people below him",
+    "拉人头": "nobody earns by the number of people he brings",
+    "入门费": "nobody pays for joining",
+}
+"""Words that the rules against substitute money, finance and pyramid selling forbid in a name."""
+NO_REWARDS_FOR_SHARING = ("wecom",)
+"""WeChat's rules for external links (2.1.2) forbid points for sharing."""
+
+
+class Finding(NamedTuple):
+    """Something about a document: `refuse` keeps it from being published, `warn` does not."""
+
+    severity: Literal["refuse", "warn"]
+    key: str
+    message: str
+
+
+def lint(rules: Rulebook) -> tuple[Finding, ...]:
+    """Return what is to be said about the rules, what refuses them first."""
+    found = (*_names(rules), *_sharing(rules), *_rebate(rules), *_validity(rules), *_levels(rules))
+    return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def rebate_pct(rules: Rulebook) -> dict[str, Fraction]:
+    """Return what a member gets back of 100 yuan at best, in per cent, by its source.
+
+    The sources are the rules that pay an event per yuan (the event that pays most), with the best
+    level; the wallets credited with them; and the rebate's highest step. Campaigns end, and are
+    not counted.
+    """
+    paid = [rule for rule in rules.earn if rule.per_yuan is not None]
+    events = [[rule for rule in paid if rule.event == each.event] for each in paid]
+    sums = [dict(_of_event(rules, event)) for event in events]
+    found = max(sums, key=lambda parts: sum(parts.values()), default={})
+    if rules.rebate.steps:
+        found["rebate"] = max(exact(step.pct) for step in rules.rebate.steps)
+    return {key: pct for key, pct in found.items() if pct}
+
+
+def _of_event(rules: Rulebook, paid: list[EarnRule]) -> Iterator[tuple[str, Fraction]]:
+    best = {rule.id: _best(rules, rule) for rule in paid}
+    for rule in paid:
+        value = rules.programme.point.value_fen
+        yield f"earn.{rule.id}", exact(rule.per_yuan or 0) * best[rule.id] * value
+    for wallet in rules.wallet:
+        rate = exact(wallet.per_yuan or 0) * wallet.value_fen
+        yield f"wallet.{wallet.id}", rate * sum(best.values())
+
+
+def _best(rules: Rulebook, rule: EarnRule) -> Fraction:
+    levels = [None, *(level.id for level in rules.level)]
+    return max(multiplier(rules, rule, Deed(event=rule.event, level=level)) for level in levels)
+
+
+def _rebate(rules: Rulebook) -> Iterator[Finding]:
+    parts = rebate_pct(rules)
+    if not parts:
+        return
+    total = sum(parts.values())
+    shown = ", ".join(f"{key} {float(pct):.3g}%" for key, pct in parts.items())
+    said = f"at best {float(total):.3g}% of what is spent comes back ({shown})"
+    if total > REBATE_PCT_MAX:
+        yield Finding("warn", "earn", f"{said}: above {float(REBATE_PCT_MAX):g}% it gets dear")
+    if total < REBATE_PCT_MIN:
+        yield Finding("warn", "earn", f"{said}: below {float(REBATE_PCT_MIN):g}% nobody cares")
+
+
+def _names(rules: Rulebook) -> Iterator[Finding]:
+    named = [("programme.point.name", rules.programme.point.name)]
+    named += [(f"earn.{rule.id}.name", rule.name) for rule in rules.earn if rule.name]
+    named += [(f"level.{level.id}.name", level.name) for level in rules.level]
+    named += [(f"wallet.{wallet.id}.name", wallet.name) for wallet in rules.wallet]
+    for key, name in named:
+        for word, reason in FORBIDDEN.items():
+            if word in "".join(name.split()):
+                yield Finding("refuse", key, f"{name!r} says {word!r}: {reason}")
+
+
+def _sharing(rules: Rulebook) -> Iterator[Finding]:
+    for rule in rules.earn:
+        for platform in NO_REWARDS_FOR_SHARING:
+            if rule.event == "share.verified" and platform not in rule.platforms_off:
+                words = f"must hold {platform!r}: WeChat forbids rewards for sharing"
+                yield Finding("refuse", f"earn.{rule.id}.platforms_off", words)
+
+
+def _validity(rules: Rulebook) -> Iterator[Finding]:
+    expiry = rules.programme.expiry
+    days = {"programme.expiry.base_days": expiry.base_days} if expiry.base == "rolling" else {}
+    days |= {f"earn.{rule.id}.expires_days": rule.expires_days or 0 for rule in rules.earn}
+    for key, valid in days.items():
+        if 0 < valid < VALID_DAYS_MIN:
+            words = f"{valid} days: points that expire within 12 months are spent in panic or lost"
+            yield Finding("warn", key, words)
+    if not expiry.remind_days:
+        yield Finding("warn", "programme.expiry.remind_days", "nobody is told before points expire")
+    elif expiry.bonus_days <= expiry.remind_days[0]:
+        words = f"{expiry.bonus_days} days: over before the first reminder is due"
+        yield Finding("warn", "programme.expiry.bonus_days", words)
+
+
+def _levels(rules: Rulebook) -> Iterator[Finding]:
+    best = 0.0
+    for level in rules.level:
+        if level.multiplier < best:
+            words = f"{level.multiplier:g}: a lower level earns more ({best:g})"
+            yield Finding("warn", f"level.{level.id}.multiplier", words)
+        best = max(best, level.multiplier)
+    if rules.level and rules.levels.downgrade != "none" and rules.levels.grace_days == 0:
+        yield Finding("warn", "levels.grace_days", "0: a level is lost without a day to catch up")
+    if rules.compensation.approve == 1:
+        yield Finding("warn", "compensation.approve", "1: whoever proposes it also decides it")

@@ -1,0 +1,150 @@
+"""What changes between two documents, and which of it is for the worse for members."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import inf
+from typing import Any, NamedTuple
+
+from content.rulebook import DOWNGRADES, PLATFORMS, LimitRule, Rulebook, exact
+
+Value = str | int | float | bool
+Terms = dict[str, Fraction | float]
+
+
+class Change(NamedTuple):
+    """A key with its values; None where it does not stand."""
+
+    key: str
+    old: Value | None
+    new: Value | None
+
+
+def changes(old: Rulebook, new: Rulebook) -> tuple[Change, ...]:
+    """Return every key whose value differs, in the document's order, defaults included."""
+    before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
+    keys = [*after, *(key for key in before if key not in after)]
+    return tuple(
+        Change(key, before.get(key), after.get(key))
+        for key in keys
+        if before.get(key) != after.get(key)
+    )
+
+
+def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
+    """Return the keys of the terms that get worse for members, sorted.
+
+    Each term is judged by itself: something better elsewhere does not make up for it. Limits of
+    commands, boards and the programme's own budget are no terms.
+    """
+    before, after = _terms(old), _terms(new)
+    less = {key for key, value in before.items() if after.get(key, -inf) < value}
+    gone = {f"{key}." for key in less if key not in after}
+    less = {key for key in less if not any(key.startswith(each) for each in gone)}
+    events = {rule.id: rule.event for rule in new.earn}
+    less |= {f"earn.{r.id}.event" for r in old.earn if events.get(r.id, r.event) != r.event}
+    spends = {step.from_yuan for rules in (old, new) for step in rules.rebate.steps}
+    if any(_pct(new, spent) < _pct(old, spent) for spent in spends):
+        less.add("rebate.steps")
+    return tuple(sorted(less))
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Value]]:
+    """Yield keys and plain values; an entry of a list is named by its id, else by its number."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, tuple) and value and isinstance(value[0], dict):
+        for number, inner in enumerate(value, 1):
+            yield from _flat(inner, f"{key}.{inner.get('id', number)}")
+    elif isinstance(value, tuple):
+        yield key, ", ".join(str(inner) for inner in value)
+    elif value is not None:
+        yield key, value
+
+
+def _pct(rules: Rulebook, spent_yuan: int) -> float:
+    return max((s.pct for s in rules.rebate.steps if spent_yuan >= s.from_yuan), default=0)
+
+
+def _terms(rules: Rulebook) -> Terms:
+    """Return the terms as members feel them: the more the better, whatever a key counts."""
+    return dict(
+        (*_of_programme(rules), *_of_checkin(rules), *_of_earning(rules), *_of_levels(rules))
+    )
+
+
+def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    programme = rules.programme
+    expiry, negative, caps = programme.expiry, programme.negative, programme.caps
+    yield "programme.point.value_fen", programme.point.value_fen
+    yield "programme.expiry.base", inf if expiry.base == "none" else expiry.base_days
+    yield "programme.expiry.bonus_days", expiry.bonus_days
+    yield "programme.expiry.remind_days", len(expiry.remind_days)
+    yield "programme.negative.write_off_below", negative.write_off_below
+    yield "programme.negative.write_off_after_days", -negative.write_off_after_days
+    for name, most in caps.model_dump().items():
+        yield f"programme.caps.{name}", most
+    yield "stacking.max_total", exact(rules.stacking.max_total)
+    for name, factor in rules.categories.items():
+        yield f"categories.{name}", exact(factor)
+    for wallet in rules.wallet:
+        yield f"wallet.{wallet.id}", 1
+        yield f"wallet.{wallet.id}.value_fen", wallet.value_fen
+        yield f"wallet.{wallet.id}.per_yuan", exact(wallet.per_yuan or 0)
+    compensation = rules.compensation
+    yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)
+    yield "compensation.value_drop.pct", -exact(compensation.value_drop.pct)
+    yield "compensation.value_drop.months", -compensation.value_drop.months
+
+
+def _of_checkin(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    checkin, activity = rules.checkin, rules.activity
+    yield "checkin.points", checkin.points
+    yield "checkin.category", exact(rules.categories[checkin.category])
+    yield "checkin.streak.bonus", exact(checkin.streak.bonus)
+    yield "checkin.streak.every", -checkin.streak.every
+    for name in ("free_per_month", "window_days", "max_per_month", "gap_days_max"):
+        yield f"checkin.makeup.{name}", getattr(checkin.makeup, name)
+    yield "checkin.makeup.price", -checkin.makeup.price
+    yield "activity.points", activity.points
+    yield "activity.category", exact(rules.categories[activity.category])
+    yield "activity.cooldown_s", -activity.cooldown_s
+    yield "activity.min_length", -activity.min_length
+    yield "activity.similarity_max", exact(activity.similarity_max)
+    yield "activity.commands_count", int(activity.commands_count)
+
+
+def _of_earning(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    programme = rules.programme
+    base = inf if programme.expiry.base == "none" else programme.expiry.base_days
+    for rule in rules.earn:
+        key = f"earn.{rule.id}"
+        yield key, 1
+        yield f"{key}.category", exact(rules.categories[rule.category])
+        if rule.points is not None:
+            yield f"{key}.points", rule.points
+        if rule.per_yuan is not None:
+            yield f"{key}.per_yuan", exact(rule.per_yuan)
+        usual = 0 if rule.per_yuan is None else programme.pending_days
+        yield f"{key}.pending_days", -(usual if rule.pending_days is None else rule.pending_days)
+        yield f"{key}.expires_days", rule.expires_days or base
+        yield f"{key}.limit", _times(rule.limit) if rule.limit else inf
+        yield f"{key}.once_per", {None: 2, "member": 0}.get(rule.once_per, 1)
+        yield f"{key}.exclude", -len(rule.exclude)
+        for platform in PLATFORMS:
+            yield f"{key}.platforms_off.{platform}", -int(platform in rule.platforms_off)
+
+
+def _times(limit: LimitRule) -> Fraction:
+    return Fraction(limit.n, 1 if limit.per == "day" else 30)
+
+
+def _of_levels(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    for level in rules.level:
+        yield f"level.{level.id}", 1
+        yield f"level.{level.id}.min", -level.min
+        yield f"level.{level.id}.multiplier", exact(level.multiplier)
+    levels = rules.levels
+    yield "levels.window_days", levels.window_days
+    yield "levels.grace_days", levels.grace_days
+    yield "levels.downgrade", -DOWNGRADES.index(levels.downgrade)

@@ -1,0 +1,298 @@
+"""The open books of a transaction: accounts that it has loaded, and what it is going to write.
+
+Accounts are read once and locked, movements are decided over them in memory, and what changed is
+written with a few statements when the transaction ends, or when somebody needs to read it in SQL.
+A savepoint keeps a copy: undoing is taking the copy back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from storage.account import NEVER, Account, Lots
+from storage.ids import new_id
+from storage.sql import Sql
+from storage.tables import PROGRAMME_BUCKETS
+
+if TYPE_CHECKING:
+    from storage.db import Tx
+
+POINTS = "points"
+WORTH_A_COPY = 64
+"""Rows from which COPY is quicker than INSERTs in one message (PostgreSQL)."""
+AccountKey = tuple[int, int, str]
+"""Programme, owner, wallet."""
+
+
+class Row(NamedTuple):
+    """A posting as it is written, in the order of the table's columns."""
+
+    programme_id: int
+    id: int
+    key: str
+    at_ms: int
+    day: date
+    wallet: str
+    from_owner: int
+    from_bucket: str
+    to_owner: int
+    to_bucket: str
+    amount: int
+    asked: int
+    reason: str
+    rule: str
+    rule_version: int
+    kind: str
+    actor: str
+    reverses: int | None
+    expires_day: date | None
+    lots: str | None
+    from_prev: int
+    to_prev: int
+    from_after: int
+    to_after: int
+    seal: int
+
+
+_FIELDS = Account._fields
+_COLUMNS = ", ".join(_FIELDS)
+_DAYS = [
+    index
+    for index, name in enumerate(_FIELDS)
+    if name in {"earned_day", "checkin_day", "next_expiry"}
+]
+_READ_ONE = Sql(
+    f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
+    " AND owner_id = :owner"
+)
+_LOAD_ONE = Sql(_READ_ONE.sqlite, postgres=f"{_READ_ONE.sqlite} FOR UPDATE")
+_READ = Sql(
+    f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
+    " AND owner_id IN (SELECT value FROM json_each(:owners))",
+    postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
+    " AND wallet = :wallet AND owner_id = ANY(:owners)",
+)
+_LOAD = Sql(
+    _READ.sqlite,
+    postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
+    " AND wallet = :wallet AND owner_id = ANY(:owners) ORDER BY owner_id FOR UPDATE",
+)
+_OPEN = Sql(
+    "INSERT INTO account (programme_id, owner_id, wallet) SELECT programme_id, id, :wallet"
+    " FROM member WHERE programme_id = :programme AND id = :owner ON CONFLICT DO NOTHING"
+)
+_LOTS = Sql(
+    "SELECT expires_day, remaining FROM lot WHERE programme_id = :programme AND owner_id = :owner"
+    " AND wallet = :wallet AND remaining > 0 ORDER BY expires_day"
+)
+_CHANGED = [name for name in _FIELDS if name not in {"programme_id", "owner_id", "wallet"}]
+_POSTGRES_TYPES = dict.fromkeys(("earned_day", "checkin_day", "next_expiry"), "date") | {
+    "wallet": "text",
+    "counts": "text",
+    "streak": "int",
+}
+_WRITE = Sql(
+    f"UPDATE account SET {', '.join(f'{name} = ?' for name in _CHANGED)}"
+    " WHERE programme_id = ? AND owner_id = ? AND wallet = ?",
+    postgres=f"UPDATE account a SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM"
+    " unnest("
+    + ", ".join(f":{name}::{_POSTGRES_TYPES.get(name, 'bigint')}[]" for name in _FIELDS)
+    + f") AS v({_COLUMNS}) WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id"
+    " AND a.wallet = v.wallet",
+)
+_POST = Sql(
+    f"INSERT INTO posting ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})",
+    postgres=f"INSERT INTO posting ({', '.join(Row._fields)})"
+    f" VALUES ({', '.join(['%s'] * len(Row._fields))})",
+)
+_WRITE_LOT = Sql(
+    "INSERT INTO lot (programme_id, owner_id, wallet, expires_day, remaining)"
+    " VALUES (:programme, :owner, :wallet, :day, :left)"
+    " ON CONFLICT (programme_id, owner_id, wallet, expires_day)"
+    " DO UPDATE SET remaining = excluded.remaining"
+)
+_TOTALS = ", ".join(f"{bucket} = {bucket} + :{bucket}" for bucket in PROGRAMME_BUCKETS)
+_OWN = "WHERE programme_id = :programme AND owner_id = 0 AND wallet = :wallet"
+_OPEN_OWN = Sql(
+    "INSERT INTO account (programme_id, owner_id, wallet) VALUES (:programme, 0, :wallet)"
+    " ON CONFLICT DO NOTHING"
+)
+_CHAIN_END = Sql(
+    f"SELECT seals, chain FROM account {_OWN}",
+    postgres=f"SELECT seals, chain FROM account {_OWN} FOR UPDATE",
+)
+_SEAL = (
+    "INSERT INTO seal (programme_id, wallet, number, id, postings, hash)"
+    " VALUES (:programme, :wallet, :number, :id, :postings, :hash)"
+)
+_MOVE = f"UPDATE account SET seals = :number, chain = :hash, {_TOTALS} {_OWN}"
+_SEALED = (Sql(_SEAL), Sql(_MOVE))
+_SEALED_AT_ONCE = Sql(f"WITH sealed AS ({_SEAL}) {_MOVE}")
+_encode = msgspec.json.Encoder().encode
+
+
+def seal_hash(before: str, rows: Iterable[Sequence[Any]]) -> str:
+    """Return the hash of a batch: over the one before it in its chain, and every posting."""
+    digest = hashlib.sha256(before.encode())
+    digest.update(_encode(list(rows)))
+    return digest.hexdigest()
+
+
+@dataclass(slots=True)
+class Books:
+    """What a transaction knows and has to write. Amounts are whole points."""
+
+    seal: int = field(default_factory=new_id)
+    accounts: dict[AccountKey, Account] = field(default_factory=dict)
+    changed: set[AccountKey] = field(default_factory=set)
+    lots: dict[AccountKey, Lots] = field(default_factory=dict)
+    changed_lots: set[tuple[AccountKey, date]] = field(default_factory=set)
+    rows: list[Row] = field(default_factory=list)
+    written: int = 0
+    """How many of the rows are in the database."""
+    made: dict[tuple[int, str], Any] = field(default_factory=dict)
+    """What this transaction has posted, by programme and key."""
+    totals: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    """What the programmes' own buckets move by: once for all, so that they are no hot row."""
+
+    def copy(self) -> Books:
+        """Return books that stand apart from these from now on."""
+        twin = copy(self)
+        for name in ("accounts", "changed", "lots", "changed_lots", "rows", "made", "totals"):
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
+    def put(self, account: Account) -> None:
+        """Note what an account has become."""
+        key = account[:3]
+        self.accounts[key] = account
+        self.changed.add(key)
+
+    def put_lots(self, account: Account, lots: Lots) -> Account:
+        """Note an account's lots; return it with its next expiry."""
+        key = account[:3]
+        days = {day for day, _ in set(self.lots.get(key, ())) ^ set(lots)}
+        self.changed_lots |= {(key, day) for day in days}
+        self.lots[key] = lots
+        return account._replace(next_expiry=lots[0][0] if lots else NEVER)
+
+    def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
+        """Move a programme's own bucket."""
+        key = (programme_id, wallet, bucket)
+        self.totals[key] = self.totals.get(key, 0) + amount
+
+    def load(self, tx: Tx, programme_id: int, wallet: str, owners: Collection[int]) -> None:
+        """Read and lock accounts that are not known yet; who has none stays unknown."""
+        missing = sorted({o for o in owners if (programme_id, o, wallet) not in self.accounts})
+        if not missing:
+            return
+        values: dict[str, Any] = {"programme": programme_id, "wallet": wallet}
+        if len(missing) == 1:
+            rows = tx.all(_LOAD_ONE if tx.writes else _READ_ONE, **values, owner=missing[0])
+        else:
+            owned = str(missing) if tx.is_sqlite else missing
+            rows = tx.all(_LOAD if tx.writes else _READ, **values, owners=owned)
+        for row in rows:
+            account = Account._make(_with_days(row) if tx.is_sqlite else row)
+            self.accounts[account[:3]] = account
+            if account.next_expiry != NEVER:
+                self._load_lots(tx, account)
+
+    def account(self, tx: Tx, programme_id: int, owner_id: int, wallet: str) -> Account | None:
+        """Return a member's account; None for a wallet that has never been used."""
+        key = (programme_id, owner_id, wallet)
+        if key not in self.accounts:
+            self.load(tx, programme_id, wallet, [owner_id])
+        return self.accounts.get(key)
+
+    def open(self, tx: Tx, programme_id: int, owner_id: int, wallet: str) -> Account | None:
+        """Open a member's wallet, and return it; None when there is no such member."""
+        tx.run(_OPEN, programme=programme_id, owner=owner_id, wallet=wallet)
+        return self.account(tx, programme_id, owner_id, wallet)
+
+    def _load_lots(self, tx: Tx, account: Account) -> None:
+        rows = tx.all(
+            _LOTS,
+            programme=account.programme_id,
+            owner=account.owner_id,
+            wallet=account.wallet,
+        )
+        days = [(date.fromisoformat(d) if isinstance(d, str) else d, left) for d, left in rows]
+        self.lots[account[:3]] = tuple(days)
+
+    def write(self, tx: Tx) -> None:
+        """Write what has changed, so that SQL sees it: accounts, lots, postings."""
+        if self.changed:
+            accounts = [self.accounts[key] for key in sorted(self.changed)]
+            if tx.is_sqlite:
+                tx.each(_WRITE, [(*account[3:], *account[:3]) for account in accounts])
+            else:
+                columns = zip(*accounts, strict=True)
+                tx.run(_WRITE, **{n: list(c) for n, c in zip(_FIELDS, columns, strict=True)})
+            self.changed.clear()
+        if self.changed_lots:
+            tx.many(_WRITE_LOT, [self._lot(key, day) for key, day in sorted(self.changed_lots)])
+            self.changed_lots.clear()
+        if self.written < len(self.rows):
+            rows = self.rows[self.written :]
+            if tx.is_sqlite or len(rows) < WORTH_A_COPY:
+                tx.each(_POST, rows)
+            else:
+                tx.copy_many("posting", Row._fields, rows)
+            self.written = len(self.rows)
+
+    def _lot(self, key: AccountKey, day: date) -> dict[str, Any]:
+        programme_id, owner_id, wallet = key
+        left = dict(self.lots[key]).get(day, 0)
+        return {
+            "programme": programme_id,
+            "owner": owner_id,
+            "wallet": wallet,
+            "day": day,
+            "left": left,
+        }
+
+    def close(self, tx: Tx) -> None:
+        """Write everything, and seal the postings of each programme."""
+        self.write(tx)
+        by_programme: dict[tuple[int, str], list[Row]] = {}
+        for row in self.rows:
+            by_programme.setdefault((row.programme_id, row.wallet), []).append(row)
+        # In one order for every process, and at the very end: it is locked until the commit.
+        for chain in sorted({*by_programme, *(key[:2] for key in self.totals)}):
+            self._seal(tx, *chain, by_programme.get(chain, []))
+        self.totals.clear()
+        self.rows.clear()
+        self.written = 0
+        self.seal = new_id()
+
+    def _seal(self, tx: Tx, programme_id: int, wallet: str, rows: Sequence[Row]) -> None:
+        """Move the programme's own buckets of a wallet, and add a seal to its chain."""
+        own = {"programme": programme_id, "wallet": wallet}
+        end = tx.one(_CHAIN_END, **own)
+        if end is None:
+            tx.run(_OPEN_OWN, **own)
+            end = tx.one(_CHAIN_END, **own)
+        totals = {b: self.totals.get((programme_id, wallet, b), 0) for b in PROGRAMME_BUCKETS}
+        values = own | totals
+        values |= {"number": end[0] + 1, "id": self.seal, "postings": len(rows)}
+        values["hash"] = seal_hash(end[1], rows)
+        if tx.is_sqlite:
+            for sql in _SEALED:
+                tx.run(sql, **values)
+        else:
+            tx.run(_SEALED_AT_ONCE, **values)
+
+
+def _with_days(row: Sequence[Any]) -> list[Any]:
+    values = list(row)
+    for index in _DAYS:
+        values[index] = date.fromisoformat(values[index])
+    return values

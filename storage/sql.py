@@ -1,0 +1,21 @@
+"""Statements of the hot path, written once for both databases."""
+
+import re
+
+
+class Sql:
+    """A statement with `:name` placeholders, or SQLite's `?` for what is written from tuples.
+
+    It goes to the driver as it stands: through SQLAlchemy Core the same statements take five to
+    ten times as long (docs/decisions/0003). Everything else uses Core and the tables.
+    """
+
+    __slots__ = ("postgres", "sqlite")
+
+    def __init__(self, text: str, *, postgres: str | None = None) -> None:
+        """Take SQL that both databases understand, or one text for each."""
+        self.sqlite = text
+        text = postgres if postgres is not None else text
+        by_place = "%s" in text  # then it is the driver's form already
+        named = re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%"))
+        self.postgres = text if by_place else named
