@@ -1,6 +1,7 @@
 """The database: engines for SQLite and PostgreSQL, and `Tx`, one open transaction."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -11,7 +12,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.books import Books
@@ -20,6 +21,8 @@ from storage.sql import Sql as Sql  # noqa: PLC0414 - for everything that takes 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_MS = 1_000
+FRESH_S = 5.0
+"""A connection used so lately is not asked whether it still lives: that is a whole round trip."""
 POSTGRES_CONNECT = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -144,14 +147,31 @@ def open_engine(url: str, *, workers: int = 4) -> Engine:
     if backend == "sqlite":
         return _open_sqlite(url)
     if backend == "postgresql":
-        return create_engine(
-            url,
-            pool_size=workers + 2,
-            max_overflow=4,
-            pool_pre_ping=True,
-            connect_args=POSTGRES_CONNECT,
-        )
+        return _open_postgres(url, workers)
     raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql+psycopg://…")
+
+
+def _open_postgres(url: str, workers: int) -> Engine:
+    engine = create_engine(
+        url, pool_size=workers + 2, max_overflow=4, connect_args=POSTGRES_CONNECT
+    )
+
+    @event.listens_for(engine, "checkin")
+    def used(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def alive(connection: Any, record: Any, _proxy: Any) -> None:
+        """Let the pool replace a connection that died while nobody used it."""
+        if time.monotonic() - record.info.get("used", time.monotonic()) < FRESH_S:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except psycopg.Error as error:
+            raise DisconnectionError from error
+
+    return engine
 
 
 def _open_sqlite(url: str) -> Engine:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from bot.app import POSTGRES_WORKERS
 from storage.db import open_engine
 from storage.limits import Limiter
 from tests.bench import path
@@ -10,11 +11,12 @@ from tests.bench.databases import balanced, postgres
 from tests.bench.figures import Plan, Result, one
 
 WORKERS = (1, 2, 4)
+CREW = f"… {POSTGRES_WORKERS} workers"
 
 
 def run(plan: Plan, result: Result) -> None:
     who, days = community(plan)
-    days = {FIRST: days[FIRST]}  # a third of SQLite's: four times as slow
+    days = {FIRST: days[FIRST]}  # a third of SQLite's: several times as slow
     units = path.asked(days)
     count = sum(len(events) for events in units.values())
     rates: dict[str, list[float]] = {}
@@ -24,7 +26,7 @@ def run(plan: Plan, result: Result) -> None:
 
     with postgres(who, [FIRST - timedelta(days=1)]) as store:
         records = {}
-        for lines in (1, 4):
+        for lines in (1, POSTGRES_WORKERS):
             with store.fresh() as url:
                 records[lines] = [
                     path.record(url, path.asked(days, line=line, lines=lines))
@@ -44,20 +46,25 @@ def run(plan: Plan, result: Result) -> None:
                         balanced(url)
             with store.fresh() as url:
                 engine = open_engine(url)
-                add("… 4 workers, polled", path.whole(engine, days, workers=4, mode="polled"))
+                add(
+                    f"{CREW}, polled",
+                    path.whole(engine, days, workers=POSTGRES_WORKERS, mode="polled"),
+                )
                 engine.dispose()
             with store.fresh() as url:
                 engine = open_engine(url)
-                add("… 4 workers, said", path.whole(engine, days, workers=4, mode="said"))
+                add(
+                    f"{CREW}, said", path.whole(engine, days, workers=POSTGRES_WORKERS, mode="said")
+                )
                 engine.dispose()
             with store.fresh() as url:
                 engine = open_engine(url)
                 add("worker alone, 1 thread", path.alone(engine, units, Limiter()))
                 engine.dispose()
     base = rates.pop("base 1")
-    four = rates.pop("base 4")
+    several = rates.pop(f"base {POSTGRES_WORKERS}")
     result.figures += [
         one("the same statements, psycopg alone, 1 connection", "/s", base, note="baseline"),
-        one("… psycopg alone, 4 connections in threads", "/s", four, base=base),
+        one(f"… psycopg alone, {POSTGRES_WORKERS} connections", "/s", several, base=base),
     ]
     result.figures += [one(name, "/s", values, base=base) for name, values in rates.items()]

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from bot.adapters.telegram.decode import to_event
+from bot.app import POSTGRES_WORKERS
 from bot.dispatcher import Dispatcher
 from bot.sender import Sender
 from storage.db import open_engine
@@ -27,14 +28,13 @@ from tests.bench.figures import Figure, Plan, Result, one, percentile
 FIRST = date(2026, 3, 4)
 RATES = (1, 50, 200)
 PARTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-PG_WORKERS = 4
 
 
 def run(plan: Plan, result: Result) -> None:
     who = Community.of(40, plan.size(500, 100))
     before = [FIRST - timedelta(days=1)]
     with postgres(who, before) as server:
-        stores = [(Sqlite(plan.folder, who, before), 1), (server, PG_WORKERS)]
+        stores = [(Sqlite(plan.folder, who, before), 1), (server, POSTGRES_WORKERS)]
         full = {FIRST: answers(who, FIRST)[: plan.size(40, 10)]}
         halves: dict[str, float] = {}
         for store, workers in stores:
