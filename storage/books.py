@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from storage.account import NEVER, Account, Lots
+from storage.account import NEVER, Account, Lots, earn
 from storage.ids import new_id
 from storage.sql import Sql
 from storage.tables import PROGRAMME_BUCKETS
@@ -63,11 +63,15 @@ class Row(NamedTuple):
 
 _FIELDS = Account._fields
 _COLUMNS = ", ".join(_FIELDS)
-_DAYS = [
-    index
-    for index, name in enumerate(_FIELDS)
-    if name in {"earned_day", "checkin_day", "next_expiry"}
-]
+_DATES = {
+    "earned_day",
+    "checkin_day",
+    "next_expiry",
+    "qualifying_after",
+    "below_since",
+    "owed_since",
+}
+_DAYS = [index for index, name in enumerate(_FIELDS) if name in _DATES]
 _READ_ONE = Sql(
     f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
     " AND owner_id = :owner"
@@ -93,9 +97,10 @@ _LOTS = Sql(
     " AND wallet = :wallet AND remaining > 0 ORDER BY expires_day"
 )
 _CHANGED = [name for name in _FIELDS if name not in {"programme_id", "owner_id", "wallet"}]
-_POSTGRES_TYPES = dict.fromkeys(("earned_day", "checkin_day", "next_expiry"), "date") | {
+_POSTGRES_TYPES = dict.fromkeys(_DATES, "date") | {
     "wallet": "text",
     "counts": "text",
+    "level": "text",
     "streak": "int",
 }
 _WRITE = Sql(
@@ -118,6 +123,19 @@ _WRITE_LOT = Sql(
     " ON CONFLICT (programme_id, owner_id, wallet, expires_day)"
     " DO UPDATE SET remaining = excluded.remaining"
 )
+_EARNED = (
+    "INSERT INTO earning (programme_id, wallet, day, owner_id, kind, points) {values}"
+    " ON CONFLICT (programme_id, wallet, day, owner_id, kind)"
+    " DO UPDATE SET points = earning.points + excluded.points"
+)
+_EARN = Sql(
+    _EARNED.format(values="VALUES (?, ?, ?, ?, ?, ?)"),
+    postgres=_EARNED.format(
+        values="SELECT * FROM unnest(:programme::bigint[], :wallet::text[], :day::date[],"
+        " :owner::bigint[], :kind::text[], :points::bigint[])"
+    ),
+)
+_EARN_NAMES = ("programme", "wallet", "day", "owner", "kind", "points")
 _TOTALS = ", ".join(f"{bucket} = {bucket} + :{bucket}" for bucket in PROGRAMME_BUCKETS)
 _OWN = "WHERE programme_id = :programme AND owner_id = 0 AND wallet = :wallet"
 _OPEN_OWN = Sql(
@@ -145,6 +163,9 @@ def seal_hash(before: str, rows: Iterable[Sequence[Any]]) -> str:
     return digest.hexdigest()
 
 
+_COPIED = ("accounts", "changed", "lots", "changed_lots", "rows", "made", "earned", "totals")
+
+
 @dataclass(slots=True)
 class Books:
     """What a transaction knows and has to write. Amounts are whole points."""
@@ -159,13 +180,15 @@ class Books:
     """How many of the rows are in the database."""
     made: dict[tuple[int, str], Any] = field(default_factory=dict)
     """What this transaction has posted, by programme and key."""
+    earned: dict[tuple[int, str, date, int, str], int] = field(default_factory=dict)
+    """What was earned, by programme, wallet, day, owner and kind: the projection behind boards."""
     totals: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """What the programmes' own buckets move by: once for all, so that they are no hot row."""
 
     def copy(self) -> Books:
         """Return books that stand apart from these from now on."""
         twin = copy(self)
-        for name in ("accounts", "changed", "lots", "changed_lots", "rows", "made", "totals"):
+        for name in _COPIED:
             setattr(twin, name, getattr(self, name).copy())
         return twin
 
@@ -182,6 +205,13 @@ class Books:
         self.changed_lots |= {(key, day) for day in days}
         self.lots[key] = lots
         return account._replace(next_expiry=lots[0][0] if lots else NEVER)
+
+    def earn(self, account: Account, amount: int, day: date, kind: str) -> None:
+        """Count an amount as earned on a day by a kind of deed; a negative one undoes it."""
+        self.put(earn(account, amount, day))
+        programme_id, owner_id, wallet = account[:3]
+        key = (programme_id, wallet, day, owner_id, kind)
+        self.earned[key] = self.earned.get(key, 0) + amount
 
     def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
         """Move a programme's own bucket."""
@@ -237,6 +267,14 @@ class Books:
                 columns = zip(*accounts, strict=True)
                 tx.run(_WRITE, **{n: list(c) for n, c in zip(_FIELDS, columns, strict=True)})
             self.changed.clear()
+        if self.earned:
+            rows = [(*key, points) for key, points in sorted(self.earned.items())]
+            if tx.is_sqlite:
+                tx.each(_EARN, rows)
+            else:
+                columns = zip(*rows, strict=True)
+                tx.run(_EARN, **{n: list(c) for n, c in zip(_EARN_NAMES, columns, strict=True)})
+            self.earned.clear()
         if self.changed_lots:
             tx.many(_WRITE_LOT, [self._lot(key, day) for key, day in sorted(self.changed_lots)])
             self.changed_lots.clear()

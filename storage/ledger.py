@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from content.caps import Cap
 from storage import account as accounts
@@ -332,7 +332,7 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     who = earner or payer
     if who is not None and terms.earned is not None:
         now = tx.books.accounts[who[:3]]
-        tx.books.put(accounts.earn(now, terms.sign * amount, terms.earned))
+        tx.books.earn(now, terms.sign * amount, terms.earned, posting.kind)
     if earner is None or target.bucket != "available" or not earner.debt:
         return _posted(_leg(tx, posting, target, amount, terms), amount)
     # The lots that expire first pay the debt; the posting of the rest, if any, has the key.
@@ -457,7 +457,10 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
         left, taken = accounts.take(lots, amount, prefer=prefer)
         account = books.put_lots(account, accounts.put((), left))
     after = getattr(account, bucket) - amount
-    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+    if bucket == "debt" and not account.debt:
+        changes["owed_since"] = posting.day
+    books.put(account._replace(**changes))
     return after, before, taken
 
 
@@ -476,7 +479,10 @@ def _credit(  # noqa: PLR0917 - the other half of _debit
         kept = tuple((day if day >= posting.day else tomorrow, n) for day, n in given)
         account = books.put_lots(account, accounts.put(books.lots.get(account[:3], ()), kept))
     after = getattr(account, bucket) + amount
-    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+    if bucket == "debt" and not after:
+        changes["owed_since"] = NEVER
+    books.put(account._replace(**changes))
     return after, before
 
 
