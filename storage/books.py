@@ -268,11 +268,11 @@ class Books:
                 tx.run(_WRITE, **{n: list(c) for n, c in zip(_FIELDS, columns, strict=True)})
             self.changed.clear()
         if self.earned:
-            rows = [(*key, points) for key, points in sorted(self.earned.items())]
+            earned = [(*key, points) for key, points in sorted(self.earned.items())]
             if tx.is_sqlite:
-                tx.each(_EARN, rows)
+                tx.each(_EARN, earned)
             else:
-                columns = zip(*rows, strict=True)
+                columns = zip(*earned, strict=True)
                 tx.run(_EARN, **{n: list(c) for n, c in zip(_EARN_NAMES, columns, strict=True)})
             self.earned.clear()
         if self.changed_lots:

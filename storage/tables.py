@@ -189,7 +189,8 @@ What every award touches lies in this one row: the buckets, what was earned in t
 month of `earned_day`, the last check-in with its streak, what caps have counted, the first day on
 which points expire, the last posting; the level with the points of its window (those earned after
 `qualifying_after`), and since when they are too few for it. A debt is negative, so that all
-buckets of a programme always sum to zero; it stands since `owed_since`. `seals` and `chain` are the end of the programme's chain of sealed batches.
+buckets of a programme always sum to zero; it stands since `owed_since`. `seals` and `chain` are
+the end of the programme's chain of sealed batches.
 """
 
 posting = Table(
