@@ -427,6 +427,7 @@ deed = Table(
     _number("refunded_freight_fen"),
     Column("at_ms", BigInteger, nullable=False),
     Column("fingerprint", String(64), nullable=False),
+    Column("spent_month", Date),
     Column("parts", Text, nullable=False),
     UniqueConstraint("programme_id", "order_no", "event", "slot"),
     CheckConstraint(
@@ -439,7 +440,8 @@ deed = Table(
 """What a shop told us: one row for each event that was taken, by the caller's key.
 
 `slot` is empty for what happens to an order once (completed, reviewed), else the key; `parts` are
-the postings that it made (`storage.deeds.Part`), `fingerprint` is over what was said.
+the postings that it made (`storage.deeds.Part`), `spent_month` is the one whose rebate counts an
+order; `fingerprint` is over what was said.
 """
 
 paid_once = Table(

@@ -407,6 +407,7 @@ def _what_shops_tell() -> None:
         sa.Column("refunded_freight_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("spent_month", sa.Date(), nullable=True),
         sa.Column("parts", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "refunded_fen >= 0 AND refunded_freight_fen >= 0 AND"
