@@ -161,7 +161,22 @@ def lots_text(lots: Lots) -> str | None:
     return ",".join(f"{day}:{points}" for day, points in lots if day != NEVER) or None
 
 
+def gift_text(taken: Lots, given: Lots) -> str | None:
+    """Return the lots of a gift: those taken, and after a `>` those given, where they differ."""
+    one, two = lots_text(taken), lots_text(given)
+    return one if one == two else f"{one or ''}>{two or ''}"
+
+
 def read_lots(text: str | None) -> Lots:
-    """Return the lots of a posting's text."""
+    """Return the lots of a posting's text; of a gift's, those taken."""
+    return _read((text or "").partition(">")[0])
+
+
+def read_given(text: str | None) -> Lots:
+    """Return the lots of a posting's text; of a gift's, those given."""
+    return _read((text or "").rpartition(">")[2])
+
+
+def _read(text: str) -> Lots:
     pairs = [part.partition(":") for part in text.split(",")] if text else []
     return tuple((date.fromisoformat(day), int(points)) for day, _, points in pairs)
