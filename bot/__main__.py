@@ -5,11 +5,12 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bot import logs
+from bot import arguments, logs
 from bot.config import Settings, SettingsError, load_settings
 
 DEMO_PORT = 8080
@@ -50,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "bring the database to this version's schema")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
+    arguments.compensate(
+        command("compensate", _compensate, "make good what members have lost, when several approve")
+    )
+    arguments.export(command("export", _export, "write the whole ledger to a file"))
+    arguments.statement(command("statement", _statement, "what a member has, and how it came"))
     return parser
 
 
@@ -190,20 +196,42 @@ def _rules(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     from bot import keyring  # noqa: PLC0415 - the same
+
+    work = {"new": keyring.new, "list": keyring.show_all}
+    work |= {"rotate": keyring.rotate, "revoke": keyring.revoke}
+    return _at_desk(work[options.verb], options)
+
+
+def _compensate(options: argparse.Namespace) -> int:
+    from bot import compensation_command  # noqa: PLC0415 - the same
+
+    return _at_desk(compensation_command.run, options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from bot import export_command  # noqa: PLC0415 - the same
+
+    return _at_desk(export_command.ledger, options)
+
+
+def _statement(options: argparse.Namespace) -> int:
+    from bot import statement_command  # noqa: PLC0415 - the same
+
+    return _at_desk(statement_command.statement, options)
+
+
+def _at_desk(work: Callable[[Any, argparse.Namespace], int | None], options: Any) -> int:
     from bot.desk import DeskError, open_desk  # noqa: PLC0415 - the same
     from bot.worker import StoreDownError  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
 
-    work = {"new": keyring.new, "list": keyring.show_all}
-    work |= {"rotate": keyring.rotate, "revoke": keyring.revoke}
     try:
         with open_desk(load_settings()) as desk:
-            work[options.verb](desk, options)
+            return work(desk, options) or 0
     except (DeskError, StoreDownError) as error:
         return _fail(str(error))
     except DATABASE_ERRORS as error:
         return _fail(_database_trouble(error))
-    return 0
 
 
 def _database_trouble(error: Exception) -> str:
