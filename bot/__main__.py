@@ -8,10 +8,13 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot import arguments, logs
 from bot.config import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from bot.desk import Desk
 
 DEMO_PORT = 8080
 
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     command("verify", _verify, "prove that the books are right, and the chain unbroken")
     command("migrate", _migrate, "bring the database to this version's schema")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
+    _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
     arguments.compensate(
         command("compensate", _compensate, "make good what members have lost, when several approve")
@@ -72,6 +76,20 @@ def _keys_parser(keys: argparse.ArgumentParser) -> None:
     revoke = ways.add_parser("revoke", help="let a key be refused from now on")
     for way in (rotate, revoke):
         way.add_argument("prefix", help="the first part of the key, after qy_")
+
+
+def _reviews_parser(reviews: argparse.ArgumentParser) -> None:
+    ways = reviews.add_subparsers(required=True, metavar="what", dest="verb")
+    listed = ways.add_parser("list", help="list what waits, the oldest first")
+    listed.add_argument("--most", type=int, default=50, help="how many (default 50)")
+    approve = ways.add_parser("approve", help="pay what has waited")
+    refuse = ways.add_parser("refuse", help="pay nothing")
+    for way in (approve, refuse):
+        way.add_argument("number", type=int, nargs="*", help="the numbers that list shows")
+        way.add_argument("--all", action="store_true", help="everything that waits now")
+        way.add_argument("--by", required=True, help="who decides: it is kept")
+    for way in (listed, approve, refuse):
+        way.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
 
 
 def _rules_parser(rules: argparse.ArgumentParser) -> None:
@@ -220,7 +238,17 @@ def _statement(options: argparse.Namespace) -> int:
     return _at_desk(statement_command.statement, options)
 
 
-def _at_desk(work: Callable[[Any, argparse.Namespace], int | None], options: Any) -> int:
+def _reviews(options: argparse.Namespace) -> int:
+    from bot import reviewing  # noqa: PLC0415 - the same
+
+    work = {"list": reviewing.show, "approve": reviewing.approve, "refuse": reviewing.refuse}
+    return _at_desk(work[options.verb], options)
+
+
+def _at_desk(
+    work: Callable[["Desk", argparse.Namespace], int | None], options: argparse.Namespace
+) -> int:
+    """Do a command's work on the store; its troubles are said in one line."""
     from bot.desk import DeskError, open_desk  # noqa: PLC0415 - the same
     from bot.worker import StoreDownError  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same

@@ -1,14 +1,16 @@
 """Check in: the day's points, once a day, more for days in a row."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from content.checkin import award
+from content import checkin as day
 from content.earning import Deed, Earned, earned
 from content.message import Refusal, Reply
 from handlers.context import Context
 from handlers.router import Router
-from storage import checkins, ledger, members
-from storage.ledger import ISSUED, CappedError, Posting, Side
+from storage import awards, checkins, ledger, levels, members
+from storage.awards import Award
+from storage.ledger import ISSUED, Posting, Side
 
 router = Router()
 
@@ -22,30 +24,43 @@ def checkin(ctx: Context) -> Reply:
     if streak is None:  # perhaps this very moment, on another platform: look again
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
-    day = award(ctx.rules.checkin, streak=streak)
-    points = sum(_paid(ctx, part) for part in earned(ctx.rules, _deed(ctx, bonus=day.bonus)))
-    key = "checkin.bonus" if day.bonus else "checkin.done"
-    if day.to_bonus == 1:
-        key = "checkin.eve"
-    return ctx.say(
-        key if points else "checkin.full",
+    result = day.award(ctx.rules.checkin, streak=streak)
+    paid = [_paid(ctx, part) for part in earned(ctx.rules, _deed(ctx, bonus=result.bonus))]
+    reply = ctx.say(
+        _answer(result, paid),
         name=ctx.name,
-        points=points,
+        points=sum(award.points for award in paid),
         streak=streak,
-        to_bonus=day.to_bonus,
+        to_bonus=result.to_bonus,
         percent=round(ctx.rules.checkin.streak.bonus * 100),
         balance=ledger.account(ctx.tx, ctx.programme.id, member.id).available,
         buttons=buttons,
         private=True,
     )
+    return ctx.with_rise(reply, (award.level for award in paid))
+
+
+def _answer(result: day.Award, paid: Sequence[Award]) -> str:
+    """Return the key of the text that tells what a check-in has brought."""
+    if not any(award.points for award in paid):
+        return "checkin.review" if any(award.review for award in paid) else "checkin.full"
+    if result.to_bonus == 1:
+        return "checkin.eve"
+    return "checkin.bonus" if result.bonus else "checkin.done"
 
 
 def _deed(ctx: Context, *, bonus: bool) -> Deed:
-    return Deed(event="checkin", streak=bonus, platform=ctx.event.platform)
+    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
+    return Deed(
+        event="checkin",
+        streak=bonus,
+        platform=ctx.event.platform,
+        level=level.id if level else None,
+    )
 
 
-def _paid(ctx: Context, part: Earned) -> int:
-    """Post what a rule pays for today; return how much of it the member's caps have left."""
+def _paid(ctx: Context, part: Earned) -> Award:
+    """Pay what a rule gives for today."""
     posting = Posting(
         programme_id=ctx.programme.id,
         key=f"{ctx.today}/checkin/{ctx.member.id}",
@@ -62,7 +77,4 @@ def _paid(ctx: Context, part: Earned) -> int:
         expires=ctx.today + timedelta(days=part.expires_days) if part.expires_days else None,
         caps=part.caps,
     )
-    try:
-        return ledger.post(ctx.tx, posting, fresh=True).amount
-    except CappedError:
-        return 0
+    return awards.award(ctx.tx, ctx.rules, posting, today=ctx.today, now=ctx.now)

@@ -39,6 +39,11 @@ class Account(NamedTuple):
     counts: str = ""
     next_expiry: date = NEVER
     last_posting: int = 0
+    qualifying: int = 0
+    qualifying_after: date = date.min
+    level: str = ""
+    below_since: date = NEVER
+    owed_since: date = NEVER
 
 
 def earn(account: Account, amount: int, day: date) -> Account:
@@ -63,6 +68,7 @@ def earn(account: Account, amount: int, day: date) -> Account:
         week_earned=sums[1],
         month_earned=sums[2],
         total_earned=account.total_earned + amount,
+        qualifying=account.qualifying + (amount if day > account.qualifying_after else 0),
     )
 
 
