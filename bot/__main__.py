@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot import logs
+from bot import arguments, logs
 from bot.config import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
     _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
+    arguments.compensate(
+        command("compensate", _compensate, "make good what members have lost, when several approve")
+    )
+    arguments.export(command("export", _export, "write the whole ledger to a file"))
+    arguments.statement(command("statement", _statement, "what a member has, and how it came"))
     return parser
 
 
@@ -218,6 +223,24 @@ def _keys(options: argparse.Namespace) -> int:
     return _at_desk(work[options.verb], options)
 
 
+def _compensate(options: argparse.Namespace) -> int:
+    from bot import compensation_command  # noqa: PLC0415 - the same
+
+    return _at_desk(compensation_command.run, options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from bot import export_command  # noqa: PLC0415 - the same
+
+    return _at_desk(export_command.ledger, options)
+
+
+def _statement(options: argparse.Namespace) -> int:
+    from bot import statement_command  # noqa: PLC0415 - the same
+
+    return _at_desk(statement_command.statement, options)
+
+
 def _reviews(options: argparse.Namespace) -> int:
     from bot import reviewing  # noqa: PLC0415 - the same
 
@@ -232,7 +255,7 @@ def _rebuild(options: argparse.Namespace) -> int:
 
 
 def _at_desk(
-    work: Callable[["Desk", argparse.Namespace], None], options: argparse.Namespace
+    work: Callable[["Desk", argparse.Namespace], int | None], options: argparse.Namespace
 ) -> int:
     """Do a command's work on the store; its troubles are said in one line."""
     from bot.desk import DeskError, open_desk  # noqa: PLC0415 - the same
@@ -241,12 +264,11 @@ def _at_desk(
 
     try:
         with open_desk(load_settings()) as desk:
-            work(desk, options)
+            return work(desk, options) or 0
     except (DeskError, StoreDownError) as error:
         return _fail(str(error))
     except DATABASE_ERRORS as error:
         return _fail(_database_trouble(error))
-    return 0
 
 
 def _database_trouble(error: Exception) -> str:

@@ -1,22 +1,27 @@
 """The store for commands that work on it, beside a bot that may be running."""
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import SystemRandom
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Engine
 
 from bot.clock import utc_now
 from bot.config import Settings
 from bot.worker import StoreDownError, Worker
-from storage import programmes
+from storage import members, programmes
 from storage.db import Tx, open_engine, reading
 from storage.programmes import MAIN, Defaults, Programme
 from storage.schema import HEAD, current
 
 TRIES_MAX = 30
+STRANGERS_MAX = 10
+"""How many of those who are no members are named."""
+_NUMBER = re.compile("[0-9]{1,19}")
+_ID_MAX = 2**63 - 1
 T = TypeVar("T")
 
 
@@ -52,6 +57,24 @@ class Desk:
             return value
         raise AssertionError
 
+    def ask(self, job: Callable[[Tx], T], *refusals: type[Exception]) -> T:
+        """Do a unit of work that may be refused: then it is undone whole, and raised here.
+
+        Errors: StoreDownError, the refusals, the job's.
+        """
+
+        def asked(tx: Tx) -> tuple[T | None, Exception | None]:
+            try:
+                with tx.savepoint():
+                    return job(tx), None
+            except refusals as error:
+                return None, error
+
+        value, refusal = self.run(asked)
+        if refusal is not None:
+            raise refusal
+        return cast("T", value)
+
     def trial(self, job: Callable[[Tx], T]) -> T:
         """Do a unit of work and undo it. Errors: the job's, the database's."""
         with self.engine.connect() as connection:
@@ -60,6 +83,26 @@ class Desk:
                 return job(Tx(connection))
             finally:
                 trial.rollback()
+
+    def people(self, programme_id: int, given: Sequence[str]) -> list[int]:
+        """Return the numbers of members, given as numbers or as `telegram:123`.
+
+        Errors: DeskError naming those who are no members.
+        """
+        words = [word.strip() for word in given]
+        pairs = {word: tuple(word.split(":", 1)) for word in words if ":" in word}
+        numbers = {word: int(word) for word in words if _NUMBER.fullmatch(word)}
+        some = [number for number in numbers.values() if number <= _ID_MAX]
+        with reading(self.engine) as tx:
+            ours = members.known(tx, programme_id, some)
+            found = members.by_identity(tx, programme_id, [(a, b) for a, b in pairs.values()])
+        known = {word: number for word, number in numbers.items() if number in ours}
+        known |= {word: found[a, b] for word, (a, b) in pairs.items() if (a, b) in found}
+        strangers = list(dict.fromkeys(word for word in words if word not in known))
+        if strangers:
+            shown = ", ".join(strangers[:STRANGERS_MAX])
+            raise DeskError(f"not among the members of programme {programme_id}: {shown}")
+        return [known[word] for word in words]
 
     def programme(self, number: int) -> Programme:
         """Return a programme. Errors: DeskError."""

@@ -1,11 +1,8 @@
 """`python -m bot rules …`: look at the rules, check a document, compare, and publish."""
 
 import argparse
-import sys
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, time
-from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from bot.clock import utc_now
 from bot.config import load_settings
+from bot.paper import Row, fail, say, table
 from content import lint, rulebook
 from content.rulebook import Rulebook, RulebookError
 from storage import programmes, rulebooks
@@ -21,10 +19,6 @@ from storage.db import Tx, open_engine, reading
 from storage.dryrun import DryRun, dry_run
 from storage.rulebooks import Diff, NoticeError
 from storage.schema import HEAD, current
-
-COLUMN_MAX = 40
-"""Cells of a column: what is wider goes on in the next line."""
-Row = tuple[str, ...]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,13 +31,13 @@ def run(options: argparse.Namespace) -> int:
             return _lint(options.file)
         return _with_database(_VERBS[options.verb], options)
     except NoticeError as error:
-        return _fail(f"{error}\nSee --effective and --force.")
+        return fail(f"{error}\nSee --effective and --force.")
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}")
+        return fail(f"{error.filename}: {error.strerror}")
     except (RulebookError, UnicodeDecodeError) as error:
-        return _fail(str(error))
+        return fail(str(error))
     except LookupError as error:
-        return _fail(str(error.args[0]))
+        return fail(str(error.args[0]))
 
 
 def _with_database(
@@ -52,13 +46,13 @@ def _with_database(
     url = load_settings().database_url
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite" and not Path(str(parts.database)).exists():
-        return _fail("there is no database yet: python -m bot migrate")
+        return fail("there is no database yet: python -m bot migrate")
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
             version = current(connection)
         if version != HEAD:
-            return _fail(
+            return fail(
                 f"schema {version or 'none'}, this version needs {HEAD}: python -m bot migrate"
             )
         return verb(engine, options)
@@ -71,10 +65,10 @@ def _lint(file: Path) -> int:
     rules = _read(file)
     found = lint.lint(rules)
     for finding in found:
-        _say(f"{finding.severity}  {finding.key}: {finding.message}")
+        say(f"{finding.severity}  {finding.key}: {finding.message}")
     parts = lint.rebate_pct(rules)
     shown = ", ".join(f"{key} {float(pct):.3g}%" for key, pct in parts.items())
-    _say(f"of what is spent at best {float(sum(parts.values())):.3g}% comes back ({shown or '-'})")
+    say(f"of what is spent at best {float(sum(parts.values())):.3g}% comes back ({shown or '-'})")
     return 1 if any(finding.severity == "refuse" for finding in found) else 0
 
 
@@ -85,8 +79,8 @@ def _show(engine: Engine, options: argparse.Namespace) -> int:
             found = rulebooks.in_force(tx, options.programme, utc_now())
         else:
             found = rulebooks.version(tx, options.programme, options.version)
-    _say(f"# version {found.version}, from {_moment(found.effective, zone)}, by {found.author}")
-    _say(found.document.rstrip())
+    say(f"# version {found.version}, from {_moment(found.effective, zone)}, by {found.author}")
+    say(found.document.rstrip())
     return 0
 
 
@@ -104,8 +98,8 @@ def _history(engine: Engine, options: argparse.Namespace) -> int:
         )
         for each in versions
     ]
-    _table(("version", "in force from", "published", "by", "note"), rows)
-    _say(f"* in force now ({here.zone.key})")
+    table(("version", "in force from", "published", "by", "note"), rows)
+    say(f"* in force now ({here.zone.key})")
     return 0
 
 
@@ -119,7 +113,7 @@ def _diff(engine: Engine, options: argparse.Namespace) -> int:
     _compare(found, *(f"version {name}" if _is_version(name) else name for name in names))
     if options.text:
         for line in found.lines:
-            _say(line)
+            say(line)
     return 0
 
 
@@ -142,7 +136,7 @@ def _apply(engine: Engine, options: argparse.Namespace) -> int:
         counted = dry_run(tx, options.programme, rules, now) if options.dry_run else None
     _compare(rulebooks.diff(before.document, document), f"version {before.version}", "new")
     for finding in lint.lint(rules):
-        _say(f"{finding.severity}  {finding.key}: {finding.message}")
+        say(f"{finding.severity}  {finding.key}: {finding.message}")
     if counted is not None:
         _report(counted)
     with engine.connect() as connection, connection.begin() as transaction:
@@ -160,7 +154,7 @@ def _apply(engine: Engine, options: argparse.Namespace) -> int:
             transaction.rollback()
     effective = _moment(_midnight(options.effective, zone, now), zone)
     would = "would be" if options.dry_run else "is"
-    _say(f"This {would} version {number}, in force from {effective} ({zone.key}).")
+    say(f"This {would} version {number}, in force from {effective} ({zone.key}).")
     return 0
 
 
@@ -185,13 +179,13 @@ def _moment(at: datetime, zone: ZoneInfo) -> str:
 def _compare(found: Diff, old: str, new: str) -> None:
     """Print the changed keys side by side, and which of them need notice."""
     if not found.changes:
-        _say("No rule changes.")
+        say("No rule changes.")
         return
     rows = [(key, _value(before), _value(after)) for key, before, after in found.changes]
-    _table(("key", old, new), rows)
+    table(("key", old, new), rows)
     if found.worse:
         days = rulebooks.NOTICE.days
-        _say(f"Worse for members, {days} days' notice: {', '.join(found.worse)}")
+        say(f"Worse for members, {days} days' notice: {', '.join(found.worse)}")
 
 
 def _value(value: object) -> str:
@@ -200,22 +194,22 @@ def _value(value: object) -> str:
 
 def _report(found: DryRun) -> None:
     """Print what other rules would have paid."""
-    _say(f"\nIssued from {found.first} to {found.last}, and under the new rules:")
+    say(f"\nIssued from {found.first} to {found.last}, and under the new rules:")
     rows = [
         (each.rule, each.wallet, f"{each.awards}", *_change(each.before, each.after))
         for each in found.lines
     ]
-    _table(("rule", "wallet", "awards", "before", "after", "change"), rows)
+    table(("rule", "wallet", "awards", "before", "after", "change"), rows)
     yuan = _change(found.before_fen, found.after_fen, unit=100)
-    _say(f"Cost in yuan: {yuan[0]} before, {yuan[1]} after ({yuan[2]}).")
-    _say(f"Of {found.members} members {found.changed} would have got another total.")
+    say(f"Cost in yuan: {yuan[0]} before, {yuan[1]} after ({yuan[2]}).")
+    say(f"Of {found.members} members {found.changed} would have got another total.")
     if found.most:
         most = [
             (each.name, *_change(each.before_fen, each.after_fen, unit=100)) for each in found.most
         ]
-        _table(("the most (yuan)", "before", "after", "change"), most)
+        table(("the most (yuan)", "before", "after", "change"), most)
     for note in found.notes:
-        _say(f"Note: {note}.")
+        say(f"Note: {note}.")
 
 
 def _change(before: int, after: int, *, unit: int = 1) -> Row:
@@ -225,48 +219,3 @@ def _change(before: int, after: int, *, unit: int = 1) -> Row:
         f"{after / unit:,.{places}f}",
         f"{(after - before) / unit:+,.{places}f}",
     )
-
-
-def _table(head: Row, rows: Sequence[Row]) -> None:
-    """Print columns that line up, Chinese characters two cells wide."""
-    lines = [[_wrapped(cell) for cell in row] for row in (head, *rows)]
-    widths = [
-        max(_cells(part) for cell in column for part in cell) for column in zip(*lines, strict=True)
-    ]
-    for number, cells in enumerate(lines):
-        for parts in zip_longest(*cells, fillvalue=""):
-            padded = (
-                part + " " * (width - _cells(part))
-                for part, width in zip(parts, widths, strict=True)
-            )
-            _say(" │ ".join(padded).rstrip())
-        if number == 0:
-            _say("─┼─".join("─" * width for width in widths))
-
-
-def _wrapped(text: str) -> list[str]:
-    return list(_pieces(text)) or [""]
-
-
-def _pieces(text: str) -> Iterator[str]:
-    piece = ""
-    for character in text:
-        if _cells(piece + character) > COLUMN_MAX:
-            yield piece
-            piece = ""
-        piece += character
-    if piece:
-        yield piece
-
-
-def _cells(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _say(line: str) -> None:
-    print(line)  # noqa: T201 - the command's answer
-
-
-def _fail(message: str) -> int:
-    print(message, file=sys.stderr)  # noqa: T201 - the same
-    return 1

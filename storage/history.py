@@ -24,16 +24,30 @@ class Movement(NamedTuple):
 
 
 def statement(
-    tx: Tx, programme_id: int, owner_id: int, *, count: int, wallet: str = POINTS
+    tx: Tx,
+    programme_id: int,
+    owner_id: int,
+    *,
+    count: int,
+    wallet: str = POINTS,
+    until: datetime | None = None,
 ) -> list[Movement]:
-    """Return an account's last movements, newest first, by following its chain of postings."""
+    """Return an account's last movements, newest first, by following its chain of postings.
+
+    With `until` they are the last ones that had been booked by that moment.
+    """
     found = tx.books.account(tx, programme_id, owner_id, wallet)
     tx.books.write(tx)
     lines: list[Movement] = []
     next_id = found.last_posting if found else 0
+    bound = first_id_after(until) if until is not None else None
     while next_id and len(lines) < count:
         row = as_row(tx, tx.one(_BY_ID, programme=programme_id, id=next_id))
         incoming, outgoing = row.to_owner == owner_id, row.from_owner == owner_id
+        # between two buckets of one account the source was touched first: its link is the old one
+        next_id = row.from_prev if outgoing else row.to_prev
+        if bound is not None and row.id >= bound:
+            continue
         lines.append(
             Movement(
                 row.id,
@@ -45,8 +59,6 @@ def statement(
                 row.to_after if incoming else row.from_after,
             )
         )
-        # between two buckets of one account the source was touched first: its link is the old one
-        next_id = row.from_prev if outgoing else row.to_prev
     return lines
 
 

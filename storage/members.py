@@ -71,6 +71,7 @@ _KNOWN = Sql(
     " AND id IN (SELECT value FROM json_each(:ids))",
     postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
 )
+_NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
     "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
     " WHERE programme_id = :programme AND owner_id = :member ORDER BY wallet"
@@ -142,6 +143,14 @@ def known(tx: Tx, programme_id: int, ids: Collection[int]) -> set[int]:
     """Return which of these numbers are members'."""
     some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
     return {id_ for (id_,) in tx.all(_KNOWN, programme=programme_id, ids=some)}
+
+
+def name(tx: Tx, programme_id: int, member_id: int) -> str:
+    """Return a member's name. Errors: LookupError for a stranger."""
+    row = tx.one(_NAME, programme=programme_id, id=member_id)
+    if row is None:
+        raise LookupError(f"programme {programme_id} has no member {member_id}")
+    return str(row[0])
 
 
 def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:

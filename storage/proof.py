@@ -54,7 +54,7 @@ def chain_faults(tx: Tx, *, progress: Callable[[int], None] = lambda _done: None
     for (programme_id,) in tx.all(_PROGRAMMES):
         open_: dict[tuple[str, int], list[Row]] = {}
         seals: dict[tuple[str, int], _Seal | None] = {}
-        for row in _postings(tx, programme_id):
+        for row in postings(tx, programme_id):
             read += 1
             if read % PAGE == 0:
                 progress(read)
@@ -80,7 +80,8 @@ def chain_faults(tx: Tx, *, progress: Callable[[int], None] = lambda _done: None
     return faults or list(_unmet(tx, sealed))
 
 
-def _postings(tx: Tx, programme_id: int) -> Iterator[Row]:
+def postings(tx: Tx, programme_id: int) -> Iterator[Row]:
+    """Yield all postings of a programme in order, reading a page at a time."""
     after = 0
     while page := tx.all(_POSTINGS, programme=programme_id, after=after, page=PAGE):
         for raw in page:

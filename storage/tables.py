@@ -473,6 +473,73 @@ api_key = Table(
 """A key of the HTTP API. Of the secret only its SHA-256 is kept; what signs webhooks must be
 known on both sides. From `until_ms` on (revoked, or rotated) it is refused."""
 
+compensation_run = Table(
+    "compensation_run",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("wallet", String(32), nullable=False),
+    Column("percent_hundredths", Integer),
+    Column("points_each", BigInteger),
+    Column("most_each", BigInteger),
+    Column("author", String(100), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("rules_version", Integer, nullable=False),
+    Column("value_fen", Integer, nullable=False),
+    Column("needs", Integer, nullable=False),
+    _number("members"),
+    _number("points"),
+    Column("state", String(16), nullable=False, server_default="proposed"),
+    Column("day", Date, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+)
+"""A compensation, numbered from 1: `proposed`, `approved`, `running`, `done`; else `withdrawn` or
+`refused`. `needs` is how many people have to approve it; `day` begins its postings' keys.
+"""
+
+compensation_line = Table(
+    "compensation_line",
+    metadata,
+    _id("programme_id"),
+    _id("run_id"),
+    _id("member_id"),
+    Column("points", BigInteger, nullable=False),
+    Column("posting_id", BigInteger),
+    _to("compensation_run", "run_id"),
+    _to("member", "member_id"),
+    Index(
+        "ix_compensation_line_unpaid",
+        "programme_id",
+        "run_id",
+        "member_id",
+        sqlite_where=text("posting_id IS NULL"),
+        postgresql_where=text("posting_id IS NULL"),
+    ),
+    CheckConstraint("points > 0", name="points"),
+    sqlite_with_rowid=False,
+)
+"""What a member gets from a run, as it was approved, and the posting that paid it."""
+
+compensation_vote = Table(
+    "compensation_vote",
+    metadata,
+    _id("programme_id"),
+    _id("run_id"),
+    Column("person", String(100), primary_key=True),
+    Column("verdict", String(16), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at_ms", BigInteger, nullable=False),
+    _to("compensation_run", "run_id"),
+    sqlite_with_rowid=False,
+)
+"""Who decided what about a run, and when: `approve`, `refuse`, `withdraw`, `run`.
+
+`person` is the name in the form that tells people apart: nobody approves twice.
+"""
+
 inbox = Table(
     "inbox",
     metadata,

@@ -18,9 +18,23 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from bot.worker import Asked, Outcome, Unit, Worker
+from content.compensation import Offer
 from handlers.event import Chat, Event, Sender
 from handlers.router import discover
-from storage import audit, checkins, clockwork, history, holds, ledger, members, programmes, undoing
+from storage import (
+    audit,
+    checkins,
+    clockwork,
+    compensating,
+    compensation,
+    history,
+    holds,
+    ledger,
+    members,
+    programmes,
+    undoing,
+)
+from storage.compensation import CompensationError
 from storage.db import Sql, Tx, open_engine, reading
 from storage.ledger import PROGRAMME, GoneError, InsufficientError, Side
 from storage.members import Who
@@ -427,6 +441,31 @@ def test_a_group_that_nobody_knows_is_opened_once(pool: Engine) -> None:
     with reading(pool) as tx:
         assert [count(tx, t) for t in ("chat_group", "member")] == [1, WORKERS]
         assert count(tx, "programme") == 2  # the main one, and the stranger's
+
+
+def test_a_compensation_that_two_carry_out_at_once_is_paid_once(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp) for _ in range(5)]
+        here = programmes.programme(tx, camp, NOW)
+        five = Offer("fixed", points=5)
+        compensation.propose(tx, here, five, None, author="Ann", note="x", now=NOW)
+    with pytest.raises(CompensationError, match="has approved run 1 before"):
+        _overtaken(
+            pool,
+            lambda tx: compensating.approve(tx, camp, 1, by="Ann", now=NOW),
+            lambda tx: compensating.approve(tx, camp, 1, by="ann", now=NOW),
+        )
+    with transaction(pool) as tx:
+        compensating.approve(tx, camp, 1, by="Bob", now=NOW)
+        compensating.begin(tx, camp, 1, by="Bob", now=NOW)
+    some, rest = (
+        lambda tx, most=most: compensating.pay(tx, here, 1, now=NOW, most=most) for most in (3, 5)
+    )
+    behind = _overtaken(pool, some, rest)
+    assert behind == compensating.Batch(2, 10, (), None, "done")
+    with reading(pool) as tx:
+        assert [buckets(tx, camp, person) for person in people] == [{"available": 5}] * 5
 
 
 PROCESS = """

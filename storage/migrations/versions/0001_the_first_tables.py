@@ -253,6 +253,7 @@ def upgrade() -> None:
     _what_points_go_through()
     _what_days_leave()
     _what_shops_tell()
+    _compensation()
     _postings_are_written_once()
     _rulebooks_are_written_once()
 
@@ -452,6 +453,80 @@ def _what_shops_tell() -> None:
     op.create_index(op.f("ix_api_key_prefix"), "api_key", ["prefix"], unique=False)
 
 
+def _compensation() -> None:
+    """Make the tables of compensation runs."""
+    op.create_table(
+        "compensation_run",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("percent_hundredths", sa.Integer(), nullable=True),
+        sa.Column("points_each", sa.BigInteger(), nullable=True),
+        sa.Column("most_each", sa.BigInteger(), nullable=True),
+        sa.Column("author", sa.String(length=100), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("rules_version", sa.Integer(), nullable=False),
+        sa.Column("value_fen", sa.Integer(), nullable=False),
+        sa.Column("needs", sa.Integer(), nullable=False),
+        sa.Column("members", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("points", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="proposed", nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ended_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_compensation_run")),
+    )
+    op.create_table(
+        "compensation_line",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("run_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("posting_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("points > 0", name=op.f("ck_compensation_line_points")),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "run_id"],
+            ["compensation_run.programme_id", "compensation_run.id"],
+            name=op.f("fk_compensation_line_compensation_run"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "member_id"],
+            ["member.programme_id", "member.id"],
+            name=op.f("fk_compensation_line_member"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "run_id", "member_id", name=op.f("pk_compensation_line")
+        ),
+        sqlite_with_rowid=False,
+    )
+    _partial_index(
+        "ix_compensation_line_unpaid",
+        "compensation_line",
+        ["run_id", "member_id"],
+        "posting_id IS NULL",
+    )
+    op.create_table(
+        "compensation_vote",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("run_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("person", sa.String(length=100), nullable=False),
+        sa.Column("verdict", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["programme_id", "run_id"],
+            ["compensation_run.programme_id", "compensation_run.id"],
+            name=op.f("fk_compensation_vote_compensation_run"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "run_id", "person", "verdict", name=op.f("pk_compensation_vote")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
 def _postings_are_written_once() -> None:
     """Let the database itself refuse to change or remove a posting."""
     if op.get_bind().dialect.name == "sqlite":
@@ -500,6 +575,8 @@ def _rulebooks_are_written_once() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    for table in ("compensation_vote", "compensation_line", "compensation_run"):
+        op.drop_table(table)
     for table in ("spent", "review", "chore", "earning"):
         op.drop_table(table)
     for table in ("api_key", "paid_once", "deed", "seal", "maturing", "hold", "lot"):
