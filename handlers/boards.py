@@ -1,11 +1,14 @@
-"""Boards: the best of the day, week, month and of all time; one's own rank is always shown."""
+"""Boards: the best of the day, week, month and of all time; one's own rank is always shown.
+
+Who does not want to stand there says so, and says when he wants to again.
+"""
 
 from content.message import Buttons, Refusal, Reply
 from content.names import clean_name, isolate
 from content.windows import WINDOWS, Window
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards
+from storage import boards, members
 from storage.boards import Board
 
 router = Router()
@@ -51,6 +54,7 @@ def top(ctx: Context) -> Reply:
         ctx.today,
         places=ctx.rules.boards.places,
         member_id=me,
+        opt_in=ctx.rules.privacy.boards == "opt_in",
     )
     rows = [ctx.texts.say(f"top.{window}"), "", *_places(ctx, board), "", _own(ctx, board)]
     return Reply("\n".join(rows), _tabs(ctx, window), replaces=place == _HERE)
@@ -74,6 +78,8 @@ def _own(ctx: Context, board: Board) -> str:
     if board.own is None:
         return ctx.texts.say("top.unranked", name=ctx.name)
     own = board.own
+    if not own.rank:
+        return ctx.texts.say("top.hidden", name=ctx.name, points=own.points)
     return ctx.texts.say(
         "top.own", name=ctx.name, rank=own.rank, total=board.total, points=own.points
     )
@@ -82,3 +88,18 @@ def _own(ctx: Context, board: Board) -> str:
 def _tabs(ctx: Context, shown: Window) -> Buttons:
     tabs = tuple(ctx.button(f"top {window} {_HERE}") for window in WINDOWS if window != shown)
     return (tabs, (ctx.button("checkin"),))
+
+
+@router.command("hide", "隐身")
+def hide(ctx: Context) -> Reply:
+    """Stand on no board from now on."""
+    members.wish(ctx.tx, ctx.programme.id, ctx.member.id, -1)
+    return ctx.say("hide.done", name=ctx.name, buttons=ctx.row("show", "points"), private=True)
+
+
+@router.command("show", "现身")
+def show(ctx: Context) -> Reply:
+    """Stand on the boards again."""
+    members.wish(ctx.tx, ctx.programme.id, ctx.member.id, 1)
+    buttons = ctx.row("top week", "hide")
+    return ctx.say("show.done", name=ctx.name, buttons=buttons, private=True)
