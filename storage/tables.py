@@ -157,6 +157,8 @@ account = Table(
     Column("level", String(24), nullable=False, server_default=""),
     Column("below_since", Date, nullable=False, server_default="9999-12-31"),
     Column("owed_since", Date, nullable=False, server_default="9999-12-31"),
+    Column("earned_week", Date, nullable=False, server_default="0001-01-01"),
+    Column("earned_month", Date, nullable=False, server_default="0001-01-01"),
     _number("seals"),
     Column("chain", String(64), nullable=False, server_default=""),
     Column("shown", Integer, nullable=False, server_default="1"),
@@ -165,13 +167,20 @@ account = Table(
             f"ix_account_{window}_board",
             "programme_id",
             "shown",
+            *([] if window == "total" else [f"earned_{window}"]),
             f"{window}_earned",
             "owner_id",
-            "earned_day",
             sqlite_where=text("wallet = 'points' AND shown > 0"),
             postgresql_where=text("wallet = 'points' AND shown > 0"),
         )
         for window in ("day", "week", "month", "total")
+    ),
+    Index(
+        "ix_account_hidden",
+        "programme_id",
+        "owner_id",
+        sqlite_where=text("wallet = 'points' AND shown = 0"),
+        postgresql_where=text("wallet = 'points' AND shown = 0"),
     ),
     Index(
         "ix_account_below",
@@ -194,11 +203,11 @@ account = Table(
 """One packed row per programme, owner and wallet; owner 0 is the programme itself.
 
 What every award touches lies in this one row: the buckets, what was earned in the day, week and
-month of `earned_day`, the last check-in with its streak, what caps have counted, the first day on
-which points expire, the last posting; the level with the points of its window (those earned after
-`qualifying_after`), and since when they are too few for it. A debt is negative, so that all
-buckets of a programme always sum to zero; it stands since `owed_since`. `seals` and `chain` are
-the end of the programme's chain of sealed batches.
+month of `earned_day` (they begin on `earned_week`, `earned_month`), the last check-in with its
+streak, what caps have counted, the first day on which points expire, the last posting; the level
+with the points of its window (those earned after `qualifying_after`), and since when they are too
+few for it. A debt is negative, so that all buckets of a programme always sum to zero; it stands
+since `owed_since`. `seals` and `chain` are the end of the programme's chain of sealed batches.
 
 `shown` says who may stand on a board: 0 nobody who is hidden or has left every group, 2 who wants
 to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.

@@ -106,7 +106,7 @@ def _amount(person: int, number: int) -> int:
 
 def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[Row]:
     rows, issued = [], 0
-    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0)
+    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0, date.min, date.min)
     for person in people:
         paid = len(days) if person.id in active else 0
         if not paid:
@@ -121,6 +121,7 @@ def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[
             for window in ("day", "week", "month")
         )
         history = (last, *within, total, last, paid, _id(person.id, paid - 1))
+        history += (windows.start("week", last), windows.start("month", last))
         rows.append((MAIN, person.id, "points", total, *(0,) * 8, *history))
     own = (MAIN, 0, "points", *(0,) * 4, -issued, *(0,) * 4, *nothing)
     return [own, *rows]
@@ -136,7 +137,7 @@ COLUMNS = {
     "account": (
         "programme_id, owner_id, wallet, available, pending, held, debt, issued, redeemed, expired,"
         " clawed_back, compensation, earned_day, day_earned, week_earned, month_earned,"
-        " total_earned, checkin_day, streak, last_posting"
+        " total_earned, checkin_day, streak, last_posting, earned_week, earned_month"
     ),
     "checkin": "programme_id, member_id, day, at_ms",
     "posting": (

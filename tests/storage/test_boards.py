@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, text
 
 from content.windows import WINDOWS, Window
-from storage import audit, boards, ledger, members, programmes
-from storage.boards import Place
+from storage import audit, boards, ledger, members, programmes, standings
 from storage.db import Tx, open_engine, reading
 from storage.ledger import Side
 from storage.members import Who
 from storage.programmes import MAIN
+from storage.standings import Place
 from storage.tables import chat_group
 from tests.storage.books import (
     DAY,
@@ -349,8 +349,8 @@ def _group(tx: Tx, camp: int, number: int) -> None:
 def test_a_costly_count_is_kept_for_a_while_but_ones_own_points_never(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boards, "KEPT_FROM", 4)
-    monkeypatch.setattr(boards, "KEPT_FOR", 10**6)
+    monkeypatch.setattr(standings, "KEPT_FROM", 4)
+    monkeypatch.setattr(standings, "KEPT_FOR", 10**6)
     with transaction(engine) as tx:
         camp, other = programme(tx), programme(tx)
         people = [member(tx, camp) for _ in range(4)]
@@ -377,10 +377,10 @@ def test_a_costly_count_is_kept_for_a_while_but_ones_own_points_never(
         stranger = member(tx, other)
         give(tx, other, stranger, 1)
         assert _place(tx, other, stranger) == (1, 1)
-    monkeypatch.setattr(boards, "KEPT_MAX_S", 0.0)
+    monkeypatch.setattr(standings, "KEPT_MAX_S", 0.0)
     with transaction(engine) as tx:
         give(tx, camp, people[0], 1)
-        boards._kept.clear()
+        standings._kept.clear()
         assert _place(tx, camp, people[3]) == (4, 45)
         give(tx, camp, people[3], 100)
         assert _place(tx, camp, people[3]) == (1, 145)  # over: counted anew

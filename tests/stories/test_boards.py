@@ -101,3 +101,83 @@ def test_a_forged_tap_makes_no_board_of_another_message(room: Stage) -> None:
     event = room.event("小明", "top week here", kind="tap")
     (pressed,) = room.play(event)
     assert [(row.kind, row.target) for row in pressed.say[1:]] == [("edit", event.message_id)]
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("排行 上周", "🏆 上周积分榜"),
+        ("上周榜", "🏆 上周积分榜"),
+        ("/top lastweek", "🏆 上周积分榜"),
+        ("排行上月", "🏆 上月积分榜"),
+        ("上月榜", "🏆 上月积分榜"),
+        ("排行 日常", "🏆 本周积分榜 · 日常"),
+        ("排行 签到", "🏆 本周积分榜 · 日常"),  # by the category that a check-in pays
+        ("排行日常", "🏆 本周积分榜 · 日常"),
+        ("排行 日 日常", "🏆 今日积分榜 · 日常"),
+        ("排行 上周 消费", "🏆 上周积分榜 · 消费"),
+        ("排行上周消费", "🏆 上周积分榜 · 消费"),
+        ("消费榜", "🏆 本周积分榜 · 消费"),
+        ("消费榜 上月", "🏆 上月积分榜 · 消费"),
+        ("互动榜", "🏆 本周积分榜 · 互动"),
+        ("/top all social", "🏆 积分总榜 · 互动"),
+        ("/top Shopping MONTH", "🏆 本月积分榜 · 消费"),
+        ("总榜 behaviour", "🏆 积分总榜 · 日常"),
+    ],
+)
+def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, title: str) -> None:
+    assert _board(room, "小明", words).splitlines()[0] == title
+
+
+@pytest.mark.parametrize(
+    "words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"]
+)
+def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
+    room: Stage, words: str
+) -> None:
+    heard = _board(room, "小明", f"/top {words}")
+    assert "没有「" in heard
+    assert "（消费、互动、日常）" in heard
+
+
+def test_last_week_stands_when_a_new_one_has_begun(stage: Stage) -> None:
+    _everybody_checks_in(stage)  # a Wednesday and a Thursday
+    stage.advance(days=7)
+    stage.says("小红", "签到")
+    seen = _board(stage, "小红", "上周榜")
+    assert "🥇 小明 · 10" in seen
+    assert "👉 小红：第 2 名（共 3 人），5 积分" in seen
+    assert "👉 路过：不在这张榜上" in _board(stage, "路过", "上周榜")
+    assert "🥇 小红 · 5" in _board(stage, "小红")
+    stage.says("小明", "隐身")
+    assert "小明" not in _board(stage, "小红", "上周榜")
+    assert "👉 小明：10 积分；你不在榜上" in _board(stage, "小明", "上周榜")
+
+
+def test_a_kind_is_the_rules_category(stage: Stage) -> None:
+    _everybody_checks_in(stage)
+    assert "🥇 小明 · 10" in _board(stage, "小红", "排行 日常")
+    assert "还没有人上榜" in _board(stage, "小红", "排行 消费")
+    stage.taps("小红", "top all behaviour here")
+    assert "🏆 积分总榜 · 日常" in stage.heard()
+
+
+def test_the_tabs_of_a_kind_stay_with_it(room: Stage) -> None:
+    room.says("小明", "消费榜")
+    (board,) = room.replies()
+    assert [button.command for button in board.buttons[0]] == [
+        "top day consume here",
+        "top lastweek consume here",
+        "top month consume here",
+        "top all consume here",
+    ]
+
+
+def test_who_asked_before_midnight_sees_the_day_that_he_asked_for(room: Stage) -> None:
+    room.says("小明", "签到")
+    asked = room.now
+    room.advance(days=1)
+    room.says("小明", "签到")
+    room.heard()
+    room.says("小明", "日榜", at=asked)  # it arrives when he has earned again
+    assert "👉 小明：第 1 名（共 1 人），5 积分" in room.heard()

@@ -40,6 +40,8 @@ def upgrade() -> None:
         sa.Column("level", sa.String(length=24), server_default="", nullable=False),
         sa.Column("below_since", sa.Date(), server_default="9999-12-31", nullable=False),
         sa.Column("owed_since", sa.Date(), server_default="9999-12-31", nullable=False),
+        sa.Column("earned_week", sa.Date(), server_default="0001-01-01", nullable=False),
+        sa.Column("earned_month", sa.Date(), server_default="0001-01-01", nullable=False),
         sa.Column("seals", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("chain", sa.String(length=64), server_default="", nullable=False),
         sa.Column("shown", sa.Integer(), server_default="1", nullable=False),
@@ -51,13 +53,19 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "70"},
         sqlite_with_rowid=False,
     )
+    _partial_index("ix_account_hidden", "account", ["owner_id"], "wallet = 'points' AND shown = 0")
     _partial_index("ix_account_below", "account", ["below_since"], "below_since < '9999-12-31'")
     _partial_index("ix_account_owing", "account", ["owed_since"], "debt < 0")
     for window in ("day", "week", "month", "total"):
         _partial_index(
             f"ix_account_{window}_board",
             "account",
-            ["shown", f"{window}_earned", "owner_id", "earned_day"],
+            [
+                "shown",
+                *([] if window == "total" else [f"earned_{window}"]),
+                f"{window}_earned",
+                "owner_id",
+            ],
             "wallet = 'points' AND shown > 0",
         )
     op.create_table(
