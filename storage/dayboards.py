@@ -37,20 +37,21 @@ _SHOWN = (
     "SELECT a.owner_id FROM account a WHERE a.programme_id = :programme AND a.wallet = 'points'"
     " AND a.shown "
 )
+_WILLING = f"owner_id IN ({_SHOWN} > 0 AND a.shown = 2)"
 _STANDS = {
-    OPT_OUT: Sql(
+    OPT_OUT: (
         f"owner_id NOT IN ({_SHOWN} = 0)",
         # not `NOT IN`: where many are hidden, PostgreSQL would search their list for everybody
-        postgres=f"NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = t.owner_id)",
+        f"NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = t.owner_id)",
     ),
-    OPT_IN: Sql(f"owner_id IN ({_SHOWN} > 0 AND a.shown = 2)"),
+    OPT_IN: (_WILLING, _WILLING),
 }
+"""On SQLite, on PostgreSQL."""
 _COUNT = {
     (shown, by_kind): Sql(
-        _SUMS.format(kind=kind, stands=stands.sqlite),
-        postgres=_SUMS.format(kind=kind, stands=stands.postgres),
+        _SUMS.format(kind=kind, stands=sqlite), postgres=_SUMS.format(kind=kind, stands=postgres)
     )
-    for shown, stands in _STANDS.items()
+    for shown, (sqlite, postgres) in _STANDS.items()
     for by_kind, kind in _KIND.items()
 }
 _NAMES = (

@@ -129,9 +129,7 @@ def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, titl
     assert _board(room, "小明", words).splitlines()[0] == title
 
 
-@pytest.mark.parametrize(
-    "words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"]
-)
+@pytest.mark.parametrize("words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"])
 def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
     room: Stage, words: str
 ) -> None:
