@@ -44,6 +44,8 @@ class Account(NamedTuple):
     level: str = ""
     below_since: date = NEVER
     owed_since: date = NEVER
+    earned_week: date = date.min
+    earned_month: date = date.min
 
 
 def earn(account: Account, amount: int, day: date) -> Account:
@@ -64,6 +66,8 @@ def earn(account: Account, amount: int, day: date) -> Account:
         sums.append(kept + amount if day >= first else kept)
     return account._replace(
         earned_day=last,
+        earned_week=windows.start("week", last),
+        earned_month=windows.start("month", last),
         day_earned=sums[0],
         week_earned=sums[1],
         month_earned=sums[2],

@@ -71,6 +71,8 @@ _DATES = {
     "qualifying_after",
     "below_since",
     "owed_since",
+    "earned_week",
+    "earned_month",
 }
 _DAYS = [index for index, name in enumerate(_FIELDS) if name in _DATES]
 _READ_ONE = Sql(
