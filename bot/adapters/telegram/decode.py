@@ -45,6 +45,10 @@ class _Chat(msgspec.Struct):
     username: str = ""
 
 
+class _Original(msgspec.Struct):
+    is_automatic_forward: bool = False
+
+
 class _Message(msgspec.Struct, rename={"from_": "from"}):
     message_id: int
     date: int
@@ -58,6 +62,9 @@ class _Message(msgspec.Struct, rename={"from_": "from"}):
     is_automatic_forward: bool = False
     migrate_to_chat_id: int | None = None
     migrate_from_chat_id: int | None = None
+    forward_origin: dict[str, Any] | None = None
+    via_bot: dict[str, Any] | None = None
+    reply_to_message: _Original | None = None
     new_chat_members: list[_User] = []
     left_chat_member: _User | None = None
 
@@ -158,6 +165,8 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         message_id=str(message.message_id),
         addressed=private or mentions(text, me.username),
         edited=update.message is None,
+        from_outside=_may_be_outside(message),
+        secondhand=message.forward_origin is not None or message.via_bot is not None,
     )
 
 
@@ -198,8 +207,14 @@ def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
         message_id=str(tap.message.message_id),
         tap_id=tap.id,
         addressed=True,
-        from_outside=bool(tap.message.chat.username),
+        from_outside=_may_be_outside(tap.message),
     )
+
+
+def _may_be_outside(message: _Message) -> bool:
+    """Whether its author may be no member: the group is public, or he comments on a channel."""
+    original = message.reply_to_message
+    return bool(message.chat.username) or (original is not None and original.is_automatic_forward)
 
 
 def _myself(key: str, change: _Change, me: Me) -> Event | None:
