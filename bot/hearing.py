@@ -28,6 +28,7 @@ def _own_words(event: Event) -> bool:
     """Whether somebody says something of his own to a group."""
     return (
         event.kind == "message"
+        and event.text != ""
         and event.chat.kind == "group"
         and event.sender.kind == "person"
         and not event.edited

@@ -1,6 +1,8 @@
 """What has become of an account: its statement, and what it held at a moment."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
+from itertools import islice
 from typing import NamedTuple
 
 from storage.books import POINTS
@@ -26,28 +28,34 @@ class Movement(NamedTuple):
 def statement(
     tx: Tx, programme_id: int, owner_id: int, *, count: int, wallet: str = POINTS
 ) -> list[Movement]:
-    """Return an account's last movements, newest first, by following its chain of postings."""
+    """Return an account's last movements, newest first."""
+    return list(islice(movements(tx, programme_id, owner_id, wallet=wallet), count))
+
+
+def movements(
+    tx: Tx, programme_id: int, owner_id: int, *, wallet: str = POINTS
+) -> Iterator[Movement]:
+    """Yield an account's movements, newest first, by following its chain of postings.
+
+    Each is read when it is asked for.
+    """
     found = tx.books.account(tx, programme_id, owner_id, wallet)
     tx.books.write(tx)
-    lines: list[Movement] = []
     next_id = found.last_posting if found else 0
-    while next_id and len(lines) < count:
+    while next_id:
         row = as_row(tx, tx.one(_BY_ID, programme=programme_id, id=next_id))
         incoming, outgoing = row.to_owner == owner_id, row.from_owner == owner_id
-        lines.append(
-            Movement(
-                row.id,
-                from_ms(row.at_ms),
-                row.day,
-                row.amount if incoming else -row.amount,
-                row.to_bucket if incoming else row.from_bucket,
-                row.reason,
-                row.to_after if incoming else row.from_after,
-            )
+        yield Movement(
+            row.id,
+            from_ms(row.at_ms),
+            row.day,
+            row.amount if incoming else -row.amount,
+            row.to_bucket if incoming else row.from_bucket,
+            row.reason,
+            row.to_after if incoming else row.from_after,
         )
         # between two buckets of one account the source was touched first: its link is the old one
         next_id = row.from_prev if outgoing else row.to_prev
-    return lines
 
 
 def balance_at(

@@ -46,9 +46,9 @@ def _count(stage: Stage, table: str) -> int:
         return count(tx, table)
 
 
-def _lines(stage: Stage, who: str, number: int) -> None:
+def _lines(stage: Stage, who: str, number: int, *, first: int = 0) -> None:
     """Say so many different things, far enough apart."""
-    for n in range(number):
+    for n in range(first, first + number):
         stage.says(who, LINES[n % len(LINES)])
         stage.advance(seconds=61)
 
@@ -61,6 +61,23 @@ def test_talk_earns_a_point_and_nobody_hears_of_it(camp: Stage) -> None:
     assert "03-04  +1  聊天" in camp.heard()
     camp.says("小明", "总榜")
     assert "小明 · 1" in camp.heard()
+
+
+def test_a_days_talk_is_one_line_of_the_statement(camp: Stage) -> None:
+    _lines(camp, "小明", 3)
+    camp.says("小明", "签到")
+    _lines(camp, "小明", 4, first=3)
+    camp.advance(days=1)
+    _lines(camp, "小明", 2)
+    camp.heard()
+    camp.says("小明", "明细 3")
+    assert camp.heard().splitlines()[1:] == [
+        "03-05  +2  聊天 ×2",
+        "03-04  +4  聊天 ×4",
+        "03-04  +5  签到",
+    ]
+    camp.says("小明", "明细")
+    assert camp.heard().splitlines()[-1] == "03-04  +3  聊天 ×3"
 
 
 def test_a_minute_lies_between_two_points(camp: Stage) -> None:
