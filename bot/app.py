@@ -31,6 +31,7 @@ from storage.limits import Limiter
 from storage.lock import only_process
 from storage.programmes import MAIN, Defaults
 from storage.schema import migrate
+from storage.talk import Talk
 
 _log = logging.getLogger(__name__)
 
@@ -77,10 +78,11 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     who = community(settings.locale)
     if demo:
         make_history(engine, router, who, defaults, clock())
-    workers = _workers(settings, engine, clock, defaults, limited=not demo)
+    talk = Talk()
+    workers = _workers(settings, engine, clock, defaults, talk, limited=not demo)
     if room:
         workers[0].run([partial(open_room, title=who.title, defaults=defaults, now=clock())])
-    dispatcher = Dispatcher(workers, router)
+    dispatcher = Dispatcher(workers, router, talk=talk)
     telegram = _telegram(settings, clock, dispatcher)
     local = _local(who, clock, dispatcher) if room else None
     adapters: list[Adapter] = [adapter for adapter in (telegram, local) if adapter is not None]
@@ -99,7 +101,13 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
 
 
 def _workers(
-    settings: Settings, engine: Engine, clock: Clock, defaults: Defaults, *, limited: bool
+    settings: Settings,
+    engine: Engine,
+    clock: Clock,
+    defaults: Defaults,
+    talk: Talk,
+    *,
+    limited: bool,
 ) -> list[Worker]:
     """Return one worker for SQLite, which has one writer, and several for PostgreSQL."""
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
@@ -109,7 +117,7 @@ def _workers(
     rng = SystemRandom()
     count = 1 if engine.dialect.name == "sqlite" else POSTGRES_WORKERS
     workers = [
-        Worker(engine, clock=clock, rng=rng, limiter=limiter, defaults=defaults)
+        Worker(engine, clock=clock, rng=rng, limiter=limiter, defaults=defaults, talk=talk)
         for _ in range(count)
     ]
     (opened,) = workers[0].run([partial(_open_main, defaults=defaults, now=clock())])

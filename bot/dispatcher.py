@@ -12,10 +12,12 @@ from typing import Any
 from zlib import crc32
 
 from bot import metrics
+from bot.hearing import hear
 from bot.worker import Asked, Job, Outcome, StoreDownError, Unit, Worker
 from handlers.event import Event
 from handlers.router import Router
 from storage.outbox import Outgoing
+from storage.talk import Talk
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +54,12 @@ class Dispatcher:
         workers: list[Worker],
         router: Router,
         *,
+        talk: Talk | None = None,
         queue_max: int = QUEUE_MAX,
     ) -> None:
         """Start a thread for each worker; must be called on the event loop that submits."""
         self.router = router
+        self._talk = talk
         self.say: Callable[[list[Outgoing]], None] = lambda _rows: None
         """Called on the loop after each commit with what is to be said (the sender's `put`)."""
         self.recovered: Callable[[], None] = lambda: None
@@ -87,18 +91,21 @@ class Dispatcher:
     def submit(self, event: Event, *, bot_name: str = "") -> asyncio.Future[Outcome]:
         """Queue an event; the future is done when its effects are durable.
 
-        What nobody asked us about is answered at once with the state `ignored`.
+        What nobody asked us about, and is worth no points, is answered at once with the state
+        `ignored`.
         Errors: BusyError when the queue is full, ClosedError while stopping.
         """
-        match = self.router.match(event, bot_name=bot_name)
-        if match is None:
+        # Talk gives way before what is asked for: it is not heard while the queue is half full.
+        room = not self._closed and self._waiting * 2 < self._queue_max
+        unit = hear(event, self.router, self._talk if room else None, bot_name=bot_name)
+        if unit is None:
             metrics.EVENTS.labels(event.platform, "ignored").inc()
             done = self._loop.create_future()
             done.set_result(Outcome("ignored"))
             return done
         # By person, not by chat: it is a member's rows that are locked, and he has several chats.
         line = crc32(f"{event.platform}:{event.sender.id}".encode()) % len(self._queues)
-        return self._enqueue(Asked(event, match), line)
+        return self._enqueue(unit, line)
 
     async def run(self, job: Job) -> Any:
         """Run a function over the open transaction of a batch; return what it returns.

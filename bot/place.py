@@ -55,11 +55,30 @@ def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place
     if event.kind == "tap" and group.state != programmes.ACTIVE:
         return Place(programme, group, None, "who.left")  # an old button: I am not there any more
     came = event.kind == "message"
-    if event.from_outside and not _inside(tx, programme, group, event):
+    if event.from_outside and not came and not _inside(tx, programme, group, event):
         return Place(programme, group, None, "who.speak_first")
     person = members.arrive(tx, programme.id, group.id, event.who, now, came=came)
     inside = person.state == "active"
     return Place(programme, group, person if inside else None, "who.left")
+
+
+def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
+    """Return where mere talk in a group belongs; None where we are not known to be.
+
+    It opens no group, and makes no member where it earns nothing. A comment in a public group
+    proves nothing: there, only who has come or asked for something, and not left, is a person.
+    """
+    group = programmes.group(tx, event.platform, event.chat.id)
+    if group is None:
+        return None
+    programme = programmes.programme(tx, group.programme_id, now)
+    if not programme.rules.activity.points:
+        return Place(programme, group, None)
+    if event.from_outside:
+        known = members.find(tx, programme.id, event.who, group.id)
+        if known is None or known.state != "active":
+            return Place(programme, group, None)
+    return Place(programme, group, members.arrive(tx, programme.id, group.id, event.who, now))
 
 
 def _inside(tx: Tx, programme: Programme, group: Group, event: Event) -> bool:

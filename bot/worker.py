@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from bot.place import Place, find_place, first_time
+from bot.place import Place, find_place, first_time, talk_place
 from content.message import Refusal, Reply, pack
 from content.names import isolate
 from content.texts import Texts, texts
 from handlers.context import Context
 from handlers.event import Event
-from handlers.router import Match
+from handlers.router import Handler, Match
 from storage import inbox, outbox
 from storage.books import RaceError
 from storage.db import DATABASE_ERRORS, Tx, is_down, to_ms
 from storage.limits import Limiter, Verdict
 from storage.outbox import Outgoing
 from storage.programmes import Defaults, Programme
+from storage.talk import Said, Talk
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ class Asked:
 
     event: Event
     match: Match
+    said: Said | None = None
+    """For a message that may be worth points: what its sender had said before."""
+    also: Handler | None = None
+    """What is done about such a message besides, when it asks for something as well."""
     verdict: Verdict | None = None
 
 
@@ -101,6 +106,7 @@ class Worker:
         rng: Random,
         limiter: Limiter | None,
         defaults: Defaults,
+        talk: Talk | None = None,
     ) -> None:
         """Take everything that is a value elsewhere: clock, chance, defaults."""
         self._engine = engine
@@ -108,6 +114,7 @@ class Worker:
         self._rng = rng
         self._limiter = limiter
         self._defaults = defaults
+        self._talk = talk
         self.unsure = False
         """Whether a commit may have happened without our hearing of it: rows may wait unsaid."""
 
@@ -158,7 +165,7 @@ class Worker:
                 raise error
             time.sleep(self._rng.uniform(0, ALONE_WAIT_S * (number + 1)))
         _log.error("unit %s failed", _key(unit), exc_info=error, extra={"event": _key(unit)})
-        if isinstance(unit, Asked):
+        if isinstance(unit, Asked) and unit.match.asks:
             return self._alone(Apology(unit.event))
         return Outcome("failed", error=error)
 
@@ -196,13 +203,14 @@ class Worker:
         except Refusal as refusal:
             if not isinstance(unit, Asked):
                 return Outcome("failed", error=refusal)
-            if unit.verdict is Verdict.SILENT:  # done in spite of the limit, but not talked about
+            # mere talk, or done in spite of the limit: nothing is said about it
+            if not unit.match.asks or unit.verdict is Verdict.SILENT:
                 instead = partial(self._receive, event=unit.event)
             else:
                 instead = partial(self._refuse, event=unit.event, refusal=refusal)
         except Exception as error:  # noqa: BLE001 - a bug in one handler must not stop the rest
             _log.exception("unit %s failed", _key(unit), extra={"event": _key(unit)})
-            if not isinstance(unit, Asked):
+            if not isinstance(unit, Asked) or not unit.match.asks:
                 return Outcome("failed", error=error)
             instead = partial(self._apologise, event=unit.event)
         try:
@@ -230,12 +238,18 @@ class Worker:
 
     def _event(self, tx: Tx, asked: Asked) -> Outcome:
         event, now = asked.event, self._clock()
-        place = find_place(tx, event, self._defaults, now)
+        if asked.match.asks:
+            place: Place | None = find_place(tx, event, self._defaults, now)
+        else:
+            place = talk_place(tx, event, now)
+        self._learn(event, place)
+        if place is None or (place.person is None and not asked.match.asks):
+            return Outcome("ignored")
         if not first_time(tx, event, place, now):
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
             return Outcome("stale", self._put(tx, event, place, None, now))
-        verdict = asked.verdict = asked.verdict or self._verdict(event, place, asked.match.name)
+        verdict = asked.verdict = asked.verdict or self._verdict(asked, place)
         if verdict is Verdict.SILENT and not asked.match.always:
             return Outcome("silent")
         if verdict is Verdict.WARN and not asked.match.always:
@@ -252,18 +266,31 @@ class Worker:
             today=min(event.at, now).astimezone(place.programme.zone).date(),
             rng=self._rng,
             texts=self._texts(event, place.programme),
+            asks=asked.match.asks,
+            said=asked.said,
+            talk=self._talk,
         )
         reply = asked.match.handler(ctx)
+        if asked.also is not None:
+            asked.also(ctx)
         return Outcome("done", self._put(tx, event, place, reply, now))
 
-    def _verdict(self, event: Event, place: Place, command: str) -> Verdict:
-        if self._limiter is None or event.kind not in {"message", "tap"}:
+    def _learn(self, event: Event, place: Place | None) -> None:
+        """Let talk be judged by the rules in force here, which may just have changed."""
+        if self._talk is not None and place is not None and place.group is not None:
+            rules = place.programme.rules.activity
+            self._talk.learn((event.platform, event.chat.id), place.programme.id, rules)
+
+    def _verdict(self, asked: Asked, place: Place) -> Verdict:
+        event = asked.event
+        counted = event.kind in {"message", "tap"} and asked.match.asks
+        if self._limiter is None or not counted:
             return Verdict.OPEN
         return self._limiter.ask(
             place.programme.rules.limits,
             group=f"{event.platform}:{event.chat.id}" + ("" if place.person else ":outside"),
             member=f"{event.platform}:{event.sender.id}",
-            command=command,
+            command=asked.match.name,
         )
 
     def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:

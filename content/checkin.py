@@ -1,4 +1,4 @@
-"""What a check-in is worth: streaks and their bonus. Dates and ints in, values out."""
+"""What a check-in is worth: streaks, bonus, repair. Dates and ints in, values out."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -68,3 +68,41 @@ def makeup_price(rules: MakeupRules, used: int) -> int | None:
     if used >= rules.max_per_month:
         return None
     return 0 if used < rules.free_per_month else rules.price
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Missed days that, repaired, make a streak longer: the earliest first, at least one.
+
+    `price` is for all of them in points, `streak` what the member then has in a row.
+    """
+
+    days: tuple[date, ...]
+    price: int
+    streak: int
+
+
+def makeup_worthwhile(
+    rules: MakeupRules, days: Collection[date], today: date, used: int
+) -> Repair | None:
+    """Return the repair that makes today's streak as long as this month's repairs allow.
+
+    `days` are all the member's check-ins, `used` his repairs of this month. The latest gaps are
+    closed first, each of them whole: a part of one would join nothing. None when there is no such
+    repair. A streak of yesterday counts while today can still carry it on.
+    """
+    end = today if today in days else today - _DAY
+    longest, best = streak_ending(days, end), None
+    price, known = 0, set(days)
+    for number, day in enumerate(reversed(makeup_days(rules, days, today))):
+        more = makeup_price(rules, used + number)
+        if more is None:
+            break
+        price += more
+        known.add(day)
+        if day - _DAY not in days:
+            continue
+        streak = streak_ending(known, end)
+        if streak > longest:
+            longest, best = streak, Repair(tuple(sorted(known - set(days))), price, streak)
+    return best

@@ -1,16 +1,16 @@
 """Check in: the day's points, once a day, more for days in a row."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from content import checkin as day
-from content.earning import Deed, Earned, earned
+from content.earning import Deed, earned
 from content.message import Refusal, Reply
+from handlers import makeup
+from handlers.awards import level, pay
 from handlers.context import Context
 from handlers.router import Router
-from storage import awards, checkins, ledger, levels, members
+from storage import checkins, ledger, members
 from storage.awards import Award
-from storage.ledger import ISSUED, Posting, Side
 
 router = Router()
 
@@ -25,8 +25,10 @@ def checkin(ctx: Context) -> Reply:
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
     result = day.award(ctx.rules.checkin, streak=streak)
-    paid = [_paid(ctx, part) for part in earned(ctx.rules, _deed(ctx, bonus=result.bonus))]
-    reply = ctx.say(
+    deed = Deed(event="checkin", streak=result.bonus, platform=ctx.event.platform, level=level(ctx))
+    key = f"{ctx.today}/checkin/{member.id}"
+    paid = [pay(ctx, part, key=key, reason="checkin") for part in earned(ctx.rules, deed)]
+    said = ctx.texts.say(
         _answer(result, paid),
         name=ctx.name,
         points=sum(award.points for award in paid),
@@ -34,10 +36,11 @@ def checkin(ctx: Context) -> Reply:
         to_bonus=result.to_bonus,
         percent=round(ctx.rules.checkin.streak.bonus * 100),
         balance=ledger.account(ctx.tx, ctx.programme.id, member.id).available,
-        buttons=buttons,
-        private=True,
     )
-    return ctx.with_rise(reply, (award.level for award in paid))
+    if streak == 1:
+        line, repair = makeup.offer(ctx, member.checkin_day)
+        said, buttons = f"{said}\n{line}".rstrip(), (*repair, *buttons)
+    return ctx.with_rise(Reply(said, buttons, private=True), (award.level for award in paid))
 
 
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:
@@ -47,34 +50,3 @@ def _answer(result: day.Award, paid: Sequence[Award]) -> str:
     if result.to_bonus == 1:
         return "checkin.eve"
     return "checkin.bonus" if result.bonus else "checkin.done"
-
-
-def _deed(ctx: Context, *, bonus: bool) -> Deed:
-    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
-    return Deed(
-        event="checkin",
-        streak=bonus,
-        platform=ctx.event.platform,
-        level=level.id if level else None,
-    )
-
-
-def _paid(ctx: Context, part: Earned) -> Award:
-    """Pay what a rule gives for today."""
-    posting = Posting(
-        programme_id=ctx.programme.id,
-        key=f"{ctx.today}/checkin/{ctx.member.id}",
-        source=ISSUED,
-        target=Side(ctx.member.id, "available"),
-        amount=part.points,
-        reason="checkin",
-        rule=part.rule,
-        rule_version=ctx.programme.rules_version,
-        actor=f"{ctx.event.platform}:{ctx.event.sender.id}"[:100],
-        at=ctx.event.at,
-        day=ctx.today,
-        kind=part.category,
-        expires=ctx.today + timedelta(days=part.expires_days) if part.expires_days else None,
-        caps=part.caps,
-    )
-    return awards.award(ctx.tx, ctx.rules, posting, today=ctx.today, now=ctx.now)

@@ -16,6 +16,7 @@ from handlers.event import Event
 from storage.db import Tx
 from storage.members import Member
 from storage.programmes import Group, Programme
+from storage.talk import Said, Talk
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +40,12 @@ class Context:
     today: date
     rng: Random
     texts: Texts
+    asks: bool = True
+    """Whether somebody asks for something; else it is mere talk, to which nothing is said."""
+    said: Said | None = None
+    """For a message that may be worth points: what its sender had said before."""
+    talk: Talk | None = None
+    """Where that came from, for what is to be remembered about him."""
 
     @property
     def rules(self) -> Rulebook:

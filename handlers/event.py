@@ -66,9 +66,11 @@ class Event(msgspec.Struct, frozen=True):
     """The bot was mentioned, or spoken to in private. A mere answer to it is often a thank-you."""
     edited: bool = False
     from_outside: bool = False
-    """For a tap: the group can be seen by people who are not in it."""
+    """It can come from somebody who is not in the group: a tap or a comment in a public one."""
     genuine: bool = False
     """For a tap: its message does show a button of this command. What is pressed can be forged."""
+    secondhand: bool = False
+    """Forwarded, or written by way of a bot: not the sender's own words."""
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
     lacks: tuple[Right, ...] = ()

@@ -1,6 +1,9 @@
 """What a member has: balance, streak, rank, and the last movements with their reasons."""
 
 from collections.abc import Iterator
+from datetime import date
+from itertools import islice
+from typing import NamedTuple
 
 from content.checkin import streak_now
 from content.levels import lost_on, to_next
@@ -13,6 +16,8 @@ from storage import boards, history, ledger, levels
 router = Router()
 LINES, LINES_MAX = 10, 30
 LINES_TAPPED = 5  # as many as fit where only the presser sees them
+ROWS_MAX = 120
+"""How many movements are read at most: a day's talk, one after the other, is one line."""
 
 
 @router.command("points", "积分", "我的积分")
@@ -63,12 +68,14 @@ def _standing(ctx: Context) -> Iterator[str]:
 def statement(ctx: Context) -> Reply:
     """List your last movements, with their reasons."""
     count = _count(ctx.args, tapped=ctx.event.kind == "tap")
-    lines = history.statement(ctx.tx, ctx.programme.id, ctx.member.id, count=count)
+    lines = _lines(ctx, count)
     if not lines:
         return Reply(ctx.texts.say("ledger.empty", name=ctx.name), ctx.row("checkin"), private=True)
     rows = [ctx.texts.say("ledger.head", name=ctx.name, balance=ctx.member.available)]
     for line in lines:
         reason = _reason(ctx, line.reason)
+        if line.times > 1:
+            reason = ctx.texts.say("ledger.times", reason=reason, n=line.times)
         rows.append(
             ctx.texts.say(
                 "ledger.waiting" if line.bucket == "pending" else "ledger.line",
@@ -78,6 +85,29 @@ def statement(ctx: Context) -> Reply:
             )
         )
     return Reply("\n".join(rows), ctx.row("checkin", "points"), private=True)
+
+
+class _Line(NamedTuple):
+    day: date
+    amount: int
+    reason: str
+    bucket: str
+    times: int = 1
+
+
+def _lines(ctx: Context, count: int) -> list[_Line]:
+    lines: list[_Line] = []
+    moves = history.movements(ctx.tx, ctx.programme.id, ctx.member.id)
+    for move in islice(moves, ROWS_MAX):
+        line = _Line(move.day, move.amount, move.reason, move.bucket)
+        last = lines[-1] if lines else None
+        if last and line.reason == "activity" and (last.day, last.reason) == (line.day, "activity"):
+            lines[-1] = last._replace(amount=last.amount + line.amount, times=last.times + 1)
+        elif len(lines) < count:
+            lines.append(line)
+        else:
+            break
+    return lines
 
 
 def _reason(ctx: Context, reason: str) -> str:

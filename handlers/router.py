@@ -47,6 +47,8 @@ class Match:
     """Carried out in spite of the rate limit: what is paid once a day must not be missed."""
     name: str = ""
     """The command's slash name; none for what is no command."""
+    asks: bool = True
+    """False for mere talk: it is not answered, whatever happens, and no rate limit counts it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Router:
     commands: dict[str, Command] = field(default_factory=dict)
     events: dict[Kind, Handler] = field(default_factory=dict)
     fallback: Handler | None = None
+    listener: Handler | None = None
     _words: dict[str, tuple[Command, str]] = field(default_factory=dict)
 
     def command(
@@ -94,6 +97,11 @@ class Router:
         self.fallback = handler
         return handler
 
+    def listen(self, handler: Handler) -> Handler:
+        """Register what is done about talk that may be worth points."""
+        self.listener = handler
+        return handler
+
     def _add(self, command: Command) -> None:
         names = [(command.name, ""), *((word, "") for word in command.words)]
         names += command.presets.items()
@@ -111,6 +119,7 @@ class Router:
         for kind, handler in other.events.items():
             self.on(kind)(handler)
         self.fallback = other.fallback or self.fallback
+        self.listener = other.listener or self.listener
 
     def match(self, event: Event, *, bot_name: str = "") -> Match | None:
         """Return what to do with an event; None for what nobody asked us about."""

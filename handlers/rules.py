@@ -15,7 +15,14 @@ SEPARATOR = " · "
 @router.command("rules", "规则", "积分规则")
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
-    lines = (*_checkin(ctx), *_earn(ctx), *_levels(ctx), *_rebate(ctx), *_keeping(ctx))
+    lines = (
+        *_checkin(ctx),
+        *_activity(ctx),
+        *_earn(ctx),
+        *_levels(ctx),
+        *_rebate(ctx),
+        *_keeping(ctx),
+    )
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
 
 
@@ -30,6 +37,25 @@ def _checkin(ctx: Context) -> Iterator[str]:
         percent=round(checkin.streak.bonus * 100),
         bonus=sum(part.points for part in earned(ctx.rules, Deed(event="checkin", streak=True))),
     )
+    makeup = checkin.makeup
+    if makeup.max_per_month:
+        key = "rules.makeup_free" if makeup.free_per_month else "rules.makeup"
+        if makeup.free_per_month == makeup.max_per_month or not makeup.price:
+            key = "rules.makeup_all_free"
+        yield say(
+            key,
+            window=makeup.window_days,
+            free=makeup.free_per_month,
+            most=makeup.max_per_month,
+            price=makeup.price,
+        )
+
+
+def _activity(ctx: Context) -> Iterator[str]:
+    points = sum(part.points for part in earned(ctx.rules, Deed(event="activity")))
+    if points:
+        most = ctx.rules.programme.caps.activity_per_day
+        yield ctx.texts.say("rules.activity", points=points, most=most)
 
 
 def _earn(ctx: Context) -> Iterator[str]:

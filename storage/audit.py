@@ -37,13 +37,13 @@ _CHECKS = {
         "SELECT programme_id, owner_id FROM account WHERE owner_id <> 0 AND (available < 0"
         " OR pending < 0 OR held < 0 OR debt > 0 OR (debt < 0 AND available > 0))"
     ),
-    "no check-in was paid twice": Sql(
+    "no check-in was paid twice, and no repaired day at all": Sql(
         "SELECT c.programme_id, c.member_id, c.day FROM checkin c LEFT JOIN"
         " (SELECT programme_id, to_owner, day, COUNT(*) AS times FROM posting"
         " WHERE reason = 'checkin' AND wallet = 'points' AND asked > 0"
         " GROUP BY programme_id, to_owner, day) p"
         " ON p.programme_id = c.programme_id AND p.to_owner = c.member_id AND p.day = c.day"
-        " WHERE COALESCE(p.times, 0) > 1"
+        " WHERE p.times > CASE WHEN c.made_up IS NULL THEN 1 ELSE 0 END"
     ),
     "what was earned in all is what was issued, less what was taken back": Sql(
         "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"

@@ -10,8 +10,9 @@ from storage.books import POINTS
 from storage.db import Tx
 from storage.ledger import BudgetError, CappedError, Posting, account
 
-Withheld = Literal["", "once", "cap", "review"]
-"""Why less than everything was paid: it is paid once, a cap cut it, the budget lets it wait."""
+Withheld = Literal["", "once", "cap", "review", "budget"]
+"""Why less than everything was paid: it is paid once, a cap cut it, the budget lets it wait, or
+the budget leaves nothing of it."""
 
 
 class Award(NamedTuple):
@@ -27,11 +28,15 @@ class Award(NamedTuple):
     level: LevelRule | None = None
 
 
-def award(tx: Tx, rules: Rulebook, posting: Posting, *, today: date, now: datetime) -> Award:
+def award(
+    tx: Tx, rules: Rulebook, posting: Posting, *, today: date, now: datetime, waits: bool = True
+) -> Award:
     """Pay what a member has earned; the caller knows that the key is new.
 
-    What the budget does not leave waits for a review, whole. Errors: LedgerError.
+    What the budget does not leave waits for a review, whole; without `waits` (what is not worth
+    anybody's look) it is not paid. Errors: LedgerError.
     """
+    before = account(tx, posting.programme_id, posting.target.owner_id, posting.wallet)
     if posting.wallet == POINTS:
         posting = posting._replace(budget=budget(rules))
     try:
@@ -39,8 +44,11 @@ def award(tx: Tx, rules: Rulebook, posting: Posting, *, today: date, now: dateti
     except CappedError:
         return Award(0, withheld="cap")
     except BudgetError as over:
-        waits = posting._replace(amount=over.amount)
-        return Award(0, withheld="review", review=reviews.queue(tx, waits, now))
+        if not waits:
+            tx.books.put(before)  # its caps have not been used
+            return Award(0, withheld="budget")
+        late = posting._replace(amount=over.amount)
+        return Award(0, withheld="review", review=reviews.queue(tx, late, now))
     has = account(tx, posting.programme_id, posting.target.owner_id)
     level = levels.keep(tx, rules, has, today) if posting.wallet == POINTS else None
     cut: Withheld = "cap" if posted.amount < posting.amount else ""

@@ -2,15 +2,20 @@
 
 from datetime import date, datetime, timedelta
 
+from content import windows
 from content.checkin import streak_ending
 from storage import ledger
 from storage.db import Sql, Tx, to_day, to_ms
 
 _ADD = Sql(
-    "INSERT INTO checkin (programme_id, member_id, day, at_ms)"
-    " VALUES (:programme, :member, :day, :at) ON CONFLICT DO NOTHING"
+    "INSERT INTO checkin (programme_id, member_id, day, at_ms, made_up)"
+    " VALUES (:programme, :member, :day, :at, :made_up) ON CONFLICT DO NOTHING"
 )
 _DAYS = Sql("SELECT day FROM checkin WHERE programme_id = :programme AND member_id = :member")
+_MADE_UP = Sql(
+    "SELECT COUNT(*) FROM checkin WHERE programme_id = :programme AND member_id = :member"
+    " AND made_up >= :first AND made_up < :next"
+)
 
 
 def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> int | None:
@@ -20,7 +25,7 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
     streak is returned, and the member's runs through it.
     """
     who = {"programme": programme_id, "member": member_id}
-    if tx.run(_ADD, **who, day=day, at=to_ms(now)).rowcount == 0:
+    if tx.run(_ADD, **who, day=day, at=to_ms(now), made_up=None).rowcount == 0:
         return None
     account = ledger.account(tx, programme_id, member_id)
     last = account.checkin_day
@@ -28,11 +33,40 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
         streak = account.streak + 1 if day - last == timedelta(days=1) else 1
         tx.books.put(account._replace(checkin_day=day, streak=streak))
         return streak
-    days = _days(tx, programme_id, member_id)
-    tx.books.put(account._replace(streak=streak_ending(days, last)))
-    return streak_ending(days, day)
+    known = days(tx, programme_id, member_id)
+    tx.books.put(account._replace(streak=streak_ending(known, last)))
+    return streak_ending(known, day)
 
 
-def _days(tx: Tx, programme_id: int, member_id: int) -> set[date]:
+def repair(  # noqa: PLR0917 - who, what, when
+    tx: Tx, programme_id: int, member_id: int, day: date, today: date, now: datetime
+) -> int | None:
+    """Note a missed day as made up today; None when it was no missed day any more.
+
+    Returns the streak that the member has with it, up to his last day.
+    """
+    who = {"programme": programme_id, "member": member_id}
+    if tx.run(_ADD, **who, day=day, at=to_ms(now), made_up=today).rowcount == 0:
+        return None
+    account = ledger.account(tx, programme_id, member_id)
+    last = max(account.checkin_day, day)
+    streak = streak_ending(days(tx, programme_id, member_id), last)
+    tx.books.put(account._replace(checkin_day=last, streak=streak))
+    return streak
+
+
+def days(tx: Tx, programme_id: int, member_id: int) -> set[date]:
+    """Return a member's check-ins, repaired days among them."""
     rows = tx.all(_DAYS, programme=programme_id, member=member_id)
     return {day for (raw,) in rows if (day := to_day(raw)) is not None}
+
+
+def repairs(tx: Tx, programme_id: int, member_id: int, today: date) -> int:
+    """Return how many days a member has repaired in the month of a day.
+
+    Who is about to repair one locks the account first (`ledger.account`), so that two at once do
+    not both find the same number.
+    """
+    first, following = windows.start("month", today), windows.end("month", today)
+    row = tx.one(_MADE_UP, programme=programme_id, member=member_id, first=first, next=following)
+    return int(row[0])

@@ -1,6 +1,8 @@
 """What has become of an account: its statement, and what it held at a moment."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
+from itertools import islice
 from typing import NamedTuple
 
 from storage.books import POINTS
@@ -32,34 +34,41 @@ def statement(
     wallet: str = POINTS,
     until: datetime | None = None,
 ) -> list[Movement]:
-    """Return an account's last movements, newest first, by following its chain of postings.
+    """Return an account's last movements, newest first.
 
     With `until` they are the last ones that had been booked by that moment.
     """
+    moves = movements(tx, programme_id, owner_id, wallet=wallet)
+    if until is not None:
+        bound = first_id_after(until)
+        moves = (move for move in moves if move.id < bound)
+    return list(islice(moves, count))
+
+
+def movements(
+    tx: Tx, programme_id: int, owner_id: int, *, wallet: str = POINTS
+) -> Iterator[Movement]:
+    """Yield an account's movements, newest first, by following its chain of postings.
+
+    Each is read when it is asked for.
+    """
     found = tx.books.account(tx, programme_id, owner_id, wallet)
     tx.books.write(tx)
-    lines: list[Movement] = []
     next_id = found.last_posting if found else 0
-    bound = first_id_after(until) if until is not None else None
-    while next_id and len(lines) < count:
+    while next_id:
         row = as_row(tx, tx.one(_BY_ID, programme=programme_id, id=next_id))
         incoming, outgoing = row.to_owner == owner_id, row.from_owner == owner_id
+        yield Movement(
+            row.id,
+            from_ms(row.at_ms),
+            row.day,
+            row.amount if incoming else -row.amount,
+            row.to_bucket if incoming else row.from_bucket,
+            row.reason,
+            row.to_after if incoming else row.from_after,
+        )
         # between two buckets of one account the source was touched first: its link is the old one
         next_id = row.from_prev if outgoing else row.to_prev
-        if bound is not None and row.id >= bound:
-            continue
-        lines.append(
-            Movement(
-                row.id,
-                from_ms(row.at_ms),
-                row.day,
-                row.amount if incoming else -row.amount,
-                row.to_bucket if incoming else row.from_bucket,
-                row.reason,
-                row.to_after if incoming else row.from_after,
-            )
-        )
-    return lines
 
 
 def balance_at(

@@ -427,10 +427,14 @@ checkin = Table(
     _id("member_id"),
     Column("day", Date, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
+    Column("made_up", Date),
     _to("member", "member_id"),
     sqlite_with_rowid=False,
 )
-"""A member's check-in on a day of the programme: the key pays it once."""
+"""A member's check-in on a day of the programme: the key pays it once.
+
+A missed day that was repaired has in `made_up` the day on which that was done, and pays nothing.
+"""
 
 deed = Table(
     "deed",

@@ -6,7 +6,8 @@ from random import Random
 
 from sqlalchemy import Engine
 
-from bot.worker import Asked, Outcome, Worker
+from bot.hearing import hear
+from bot.worker import Outcome, Worker
 from content.message import Reply, unpack
 from handlers.event import Chat, Event, Kind, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
@@ -14,6 +15,7 @@ from storage import programmes
 from storage.db import Tx, reading
 from storage.limits import Limiter
 from storage.programmes import MAIN, Defaults
+from storage.talk import Talk
 
 BOT_NAME = "qunying_bot"
 NOON = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)  # a Wednesday, 12:00 in Shanghai
@@ -31,6 +33,7 @@ class Stage:
         platform: str = "telegram",
         limiter: Limiter | None = None,
         router: Router | None = None,
+        talk: Talk | None = None,
         now: datetime = NOON,
     ) -> None:
         self.engine = engine
@@ -38,12 +41,14 @@ class Stage:
         self.platform = platform
         self.router = router or discover()
         self.defaults = Defaults(zone, locale)
+        self.talk = talk
         self.worker = Worker(
             engine,
             clock=lambda: self.now,
             rng=Random(7),
             limiter=limiter,
             defaults=self.defaults,
+            talk=talk,
         )
         self._keys = itertools.count(1)
         self._ids: dict[str, str] = {}
@@ -86,6 +91,7 @@ class Stage:
         lacks: tuple[Right, ...] = (),
         from_outside: bool = False,
         genuine: bool = True,
+        secondhand: bool = False,
     ) -> Event:
         """Return an event as an adapter would make it."""
         number = next(self._keys)
@@ -107,15 +113,13 @@ class Stage:
             lacks=lacks,
             from_outside=from_outside,
             genuine=kind == "tap" and genuine,
+            secondhand=secondhand,
         )
 
     def play(self, *events: Event) -> list[Outcome]:
         """Let events happen in one batch; return what became of each."""
-        asked = [
-            Asked(event, match)
-            for event in events
-            if (match := self.router.match(event, bot_name=BOT_NAME)) is not None
-        ]
+        heard = (hear(event, self.router, self.talk, bot_name=BOT_NAME) for event in events)
+        asked = [unit for unit in heard if unit is not None]
         outcomes = self.worker.run(asked) if asked else []
         self.outcomes += outcomes
         self._heard += [unpack(row.payload) for outcome in outcomes for row in outcome.say]

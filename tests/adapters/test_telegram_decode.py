@@ -123,6 +123,10 @@ def check_message(event, message, *, edited):
         assert (event.kind, event.edited) == ("message", edited)
         assert event.text == (message.text or message.caption or "")
         assert event.message_id == str(message.message_id)
+        assert event.secondhand == bool(message.forward_origin or message.via_bot)
+        original = message.reply_to_message
+        comments = bool(original and original.is_automatic_forward)
+        assert event.from_outside == (bool(message.chat.username) or comments)
         who = message.sender_chat or message.from_user
         assert event.sender.id == str(who.id)
     assert event.chat.id == str(message.chat.id)
@@ -284,6 +288,37 @@ def test_an_edit_is_marked(tg, group):
     assert decode(said).edited is False
     edited = decode(tg.edit_message(said, "签到"))
     assert (edited.edited, edited.text) == (True, "签到")
+
+
+@pytest.mark.parametrize(
+    ("fields", "secondhand"),
+    [
+        ({}, False),
+        ({"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "A"}}, True),
+        ({"via_bot": {"id": 8, "is_bot": True, "first_name": "gif"}}, True),
+    ],
+    ids=["own words", "forwarded", "by way of a bot"],
+)
+def test_words_that_are_not_the_senders_own_are_marked(group, fields, secondhand):
+    user = {"id": 5, "is_bot": False, "first_name": "A"}
+    event = decode(message(group, {"from": user, "text": "早", **fields}))
+    assert event.secondhand is secondhand
+
+
+@pytest.mark.parametrize(
+    ("chat", "fields", "outside"),
+    [
+        ({}, {}, False),
+        ({"username": "camp"}, {}, True),
+        ({}, {"reply_to_message": {"message_id": 1, "is_automatic_forward": True}}, True),
+        ({}, {"reply_to_message": {"message_id": 1}}, False),
+    ],
+    ids=["private group", "public group", "comment on a channel's post", "answer"],
+)
+def test_one_who_may_not_be_in_the_group_is_marked(group, chat, fields, outside):
+    user = {"id": 5, "is_bot": False, "first_name": "A"}
+    event = decode(message({**group, **chat}, {"from": user, "text": "早", **fields}))
+    assert event.from_outside is outside
 
 
 def test_a_caption_counts_as_text(group):

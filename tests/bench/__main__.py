@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.figures import Plan, Result, surroundings, watched, write_json
 
-NAMES = ("checkins", "checkins_postgres", "latency", "start", "boards", "peers", "store")
+NAMES = ("checkins", "checkins_postgres", "latency", "start", "boards", "peers", "store", "talk")
 
 
 def main() -> int:

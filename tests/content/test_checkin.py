@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.checkin import award, makeup_days, makeup_price, streak_ending, streak_now
+from content.checkin import (
+    Repair,
+    award,
+    makeup_days,
+    makeup_price,
+    makeup_worthwhile,
+    streak_ending,
+    streak_now,
+)
 from content.rulebook import CheckinRules, MakeupRules, StreakRules
 
 TODAY = date(2026, 3, 1)  # the day after the last of a February
@@ -200,3 +208,56 @@ def test_a_month_has_its_free_repairs_first_and_no_more_than_its_number(rules: M
     free = min(rules.free_per_month, rules.max_per_month)
     paid = rules.max_per_month - free
     assert prices == [0] * free + [rules.price] * paid + [None] * (10 - free - paid)
+
+
+@pytest.mark.parametrize(
+    ("checked", "used", "repaired", "price", "streak"),
+    [
+        ((0, 2, 3), 0, (1,), 0, 4),
+        ((2, 3), 0, (1,), 0, 3),  # not yet today: yesterday's streak can be carried on
+        ((0, 2, 3), 1, (1,), 50, 4),
+        ((0, 3, 4), 0, (2, 1), 50, 5),
+        ((0, 2, 4, 5), 0, (3, 1), 50, 6),
+        ((0, 2, 4, 5), 1, (1,), 50, 3),  # one repair is left: the gap nearest to today
+    ],
+)
+def test_a_repair_joins_the_latest_gaps_as_long_as_the_month_allows(
+    checked: tuple[int, ...], used: int, repaired: tuple[int, ...], price: int, streak: int
+) -> None:
+    days = tuple(TODAY - timedelta(days=number) for number in repaired)
+    found = makeup_worthwhile(MakeupRules(), _ago(*checked), TODAY, used)
+    assert found == Repair(days, price, streak)
+
+
+@pytest.mark.parametrize(
+    ("checked", "used"),
+    [
+        ((), 0),
+        ((0,), 0),
+        ((0, 1, 2), 0),
+        ((0, 2, 3), 2),  # the month has no more
+        ((0, 3, 4), 1),  # half a gap joins nothing
+        ((0, 4, 5), 0),
+        ((0, 5, 7), 0),  # behind a gap that cannot be repaired
+    ],
+)
+def test_what_makes_no_streak_longer_is_not_worth_a_repair(
+    checked: tuple[int, ...], used: int
+) -> None:
+    assert makeup_worthwhile(MakeupRules(), _ago(*checked), TODAY, used) is None
+
+
+@given(rules=MAKEUP, ago=CALENDAR, used=st.integers(0, 3))
+def test_a_repair_keeps_the_rules_and_what_it_promises(
+    rules: MakeupRules, ago: set[int], used: int
+) -> None:
+    days = _ago(*ago)
+    found = makeup_worthwhile(rules, days, TODAY, used)
+    if found is None:
+        return
+    assert set(found.days) <= set(makeup_days(rules, days, TODAY))
+    prices = [makeup_price(rules, used + number) for number in range(len(found.days))]
+    assert None not in prices
+    assert found.price == sum(price or 0 for price in prices)
+    end = TODAY if TODAY in days else YESTERDAY
+    assert found.streak == streak_ending(days | set(found.days), end) > streak_ending(days, end)

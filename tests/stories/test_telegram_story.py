@@ -107,6 +107,20 @@ def test_an_update_that_comes_three_times_counts_once(tg, group):
 
 
 @running
+def test_talk_earns_silently_once_a_minute(tg, group):
+    ming = tg.user("小明")
+    tg.say(group, ming, "签到")
+    heard(tg, group, "签到成功")
+    before = len(said_in(tg, group))
+    for words in ("今天的鱼很新鲜，晚上一起吃吧", "明天早上八点开团，记得来"):
+        tg.redeliver(tg.say(group, ming, words))
+    all_done(tg)
+    assert len(said_in(tg, group)) == before
+    tg.say(group, ming, "积分")
+    heard(tg, group, "你有 6 积分")
+
+
+@running
 def test_a_tap_is_answered_to_its_presser_alone(tg, group):
     ming, hong = tg.user("小明"), tg.user("小红")
     tg.say(group, ming, "签到")
@@ -372,6 +386,7 @@ def test_the_day_ends_cleanly_and_the_log_gave_nothing_away(tg, bot):
     assert bot.faults() == []
     assert tg.violations == []
     assert tg.token not in bot.all_logs
+    assert "鱼很新鲜" not in bot.all_logs
     assert tg.token.partition(":")[2] not in bot.all_logs
     assert bot.errors() == []
 

@@ -53,6 +53,10 @@ class _Keyboard(msgspec.Struct):
     inline_keyboard: list[list[_Button]] = []
 
 
+class _Original(msgspec.Struct):
+    is_automatic_forward: bool = False
+
+
 class _Message(msgspec.Struct, rename={"from_": "from"}):
     message_id: int
     date: int
@@ -66,6 +70,9 @@ class _Message(msgspec.Struct, rename={"from_": "from"}):
     is_automatic_forward: bool = False
     migrate_to_chat_id: int | None = None
     migrate_from_chat_id: int | None = None
+    forward_origin: dict[str, Any] | None = None
+    via_bot: dict[str, Any] | None = None
+    reply_to_message: _Original | None = None
     new_chat_members: list[_User] = []
     left_chat_member: _User | None = None
     reply_markup: _Keyboard | None = None
@@ -167,6 +174,8 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         message_id=str(message.message_id),
         addressed=private or mentions(text, me.username),
         edited=update.message is None,
+        from_outside=_may_be_outside(message),
+        secondhand=message.forward_origin is not None or message.via_bot is not None,
     )
 
 
@@ -207,7 +216,7 @@ def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
         message_id=str(tap.message.message_id),
         tap_id=tap.id,
         addressed=True,
-        from_outside=bool(tap.message.chat.username),
+        from_outside=_may_be_outside(tap.message),
         genuine=_shows(tap.message, tap.data),
     )
 
@@ -216,6 +225,12 @@ def _shows(message: _Message, data: str) -> bool:
     """Whether a message has the button: Telegram hands on whatever data a client sends."""
     rows = message.reply_markup.inline_keyboard if message.reply_markup else []
     return any(button.callback_data == data for row in rows for button in row)
+
+
+def _may_be_outside(message: _Message) -> bool:
+    """Whether its author may be no member: the group is public, or he comments on a channel."""
+    original = message.reply_to_message
+    return bool(message.chat.username) or (original is not None and original.is_automatic_forward)
 
 
 def _myself(key: str, change: _Change, me: Me) -> Event | None:

@@ -217,6 +217,7 @@ def upgrade() -> None:
         sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("made_up", sa.Date(), nullable=True),
         sa.ForeignKeyConstraint(
             ["programme_id", "member_id"],
             ["member.programme_id", "member.id"],
