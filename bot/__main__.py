@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--offline", action="store_true", help="nothing outside this process")
     command("commands", _commands, "list the chat commands")
     command("verify", _verify, "prove that the books are right, and the chain unbroken")
+    again = command("rebuild", _rebuild, "compare everything that follows from the postings")
+    again.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
+    again.add_argument("--apply", action="store_true", help="write what differs")
     command("migrate", _migrate, "bring the database to this version's schema")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
     _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
@@ -243,6 +246,12 @@ def _reviews(options: argparse.Namespace) -> int:
 
     work = {"list": reviewing.show, "approve": reviewing.approve, "refuse": reviewing.refuse}
     return _at_desk(work[options.verb], options)
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from bot.rebuild import rebuild  # noqa: PLC0415 - the same
+
+    return _at_desk(rebuild, options)
 
 
 def _at_desk(

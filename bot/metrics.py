@@ -20,5 +20,6 @@ SEND_SECONDS = Histogram(
 )
 LIMITS_OPEN = Gauge("qunying_limits_open", "Commands let through uncounted because Redis was away")
 FAULTS = Gauge("qunying_book_faults", "Faults that the last look at the books has found")
+REVIEWS = Gauge("qunying_reviews_waiting", "Awards over a budget that wait for somebody to look")
 OUTBOX = Gauge("qunying_outbox_waiting", "Messages that wait to be sent")
 CONTACT = Gauge("qunying_platform_contact_seconds", "Unix time of the last contact", ["platform"])

@@ -18,7 +18,7 @@ from bot.sender import Sender
 from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
-from storage import audit, proof
+from storage import audit, proof, reviews
 from storage.clockwork import run_daily, run_due
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
@@ -64,6 +64,7 @@ class App:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     serving: asyncio.Task[None] | None = None
+    reviews: int = 0
 
     def _run(self, work: Any) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -117,6 +118,11 @@ class App:
         while done:  # a few hundred at a time: events go between
             done = await self.dispatcher.run(partial(run_due, now=self.clock()))
             done += await self.dispatcher.run(partial(run_daily, now=self.clock()))
+        waiting = await self.dispatcher.run(reviews.count_all)
+        if waiting > self.reviews:
+            _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
+        self.reviews = waiting
+        metrics.REVIEWS.set(waiting)
 
     async def _audit(self) -> None:
         """Prove the books beside the running bot; a fault is the operator's to look at."""

@@ -330,7 +330,7 @@ class Worker:
                 return rows
         if reply is not None:
             life = timedelta(seconds=reply.life_s)
-            if event.kind == "tap" and reply.replaces:
+            if event.kind == "tap" and reply.replaces and event.genuine:
                 rows.append(put("edit", event.message_id, reply, life))
             else:
                 answers = event.message_id if event.kind == "message" else None

@@ -30,7 +30,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     private: bool = False
     """Meant for the asker alone: shown to him only where the platform can."""
     replaces: bool = False
-    """The answer to a tap takes the place of the message whose button was pressed."""
+    """The answer to a tap takes the place of the message whose button was pressed, if that
+    message does have this button."""
     once: bool = False
     """Rather lost than said twice (posts). Answers are rather said twice than lost."""
     life_s: int = 900

@@ -268,6 +268,12 @@ class BoardRules(_Rules):
     places: Annotated[int, Field(ge=3, le=50)] = 10
 
 
+class PrivacyRules(_Rules):
+    """Who stands on boards: all who have not said no, or those alone who have said yes."""
+
+    boards: Literal["opt_out", "opt_in"] = "opt_out"
+
+
 class Rulebook(_Rules):
     """One rule document. `version` is the form of the document, not its revision."""
 
@@ -289,6 +295,7 @@ class Rulebook(_Rules):
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
+    privacy: PrivacyRules = PrivacyRules()
 
 
 class RulebookError(ValueError):

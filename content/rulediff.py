@@ -34,7 +34,7 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     """Return the keys of the terms that get worse for members, sorted.
 
     Each term is judged by itself: something better elsewhere does not make up for it. Limits of
-    commands, boards and the programme's own budget are no terms.
+    commands, the places of boards and the programme's own budget are no terms.
     """
     before, after = _terms(old), _terms(new)
     less = {key for key, value in before.items() if after.get(key, -inf) < value}
@@ -91,6 +91,7 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
         yield f"wallet.{wallet.id}", 1
         yield f"wallet.{wallet.id}.value_fen", wallet.value_fen
         yield f"wallet.{wallet.id}.per_yuan", exact(wallet.per_yuan or 0)
+    yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)
     yield "compensation.value_drop.pct", -exact(compensation.value_drop.pct)

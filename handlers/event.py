@@ -67,6 +67,8 @@ class Event(msgspec.Struct, frozen=True):
     edited: bool = False
     from_outside: bool = False
     """For a tap: the group can be seen by people who are not in it."""
+    genuine: bool = False
+    """For a tap: its message does show a button of this command. What is pressed can be forged."""
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
     lacks: tuple[Right, ...] = ()

@@ -19,7 +19,8 @@ LINES_TAPPED = 5  # as many as fit where only the presser sees them
 def points(ctx: Context) -> Reply:
     """Show your balance, streak and rank."""
     member = ctx.member
-    own = boards.own_place(ctx.tx, ctx.programme.id, "week", ctx.today, member.id)
+    opt_in = ctx.rules.privacy.boards == "opt_in"
+    own = boards.own_place(ctx.tx, ctx.programme.id, "week", ctx.today, member.id, opt_in=opt_in)
     text = ctx.texts.say(
         "points.balance",
         name=ctx.name,
@@ -27,11 +28,10 @@ def points(ctx: Context) -> Reply:
         earned=member.total_earned,
         streak=streak_now(member.checkin_day, member.streak, ctx.today),
     )
-    rank = (
-        ctx.texts.say("points.rank", rank=own.rank, points=own.points)
-        if own
-        else ctx.texts.say("points.unranked")
-    )
+    rank = ctx.texts.say("points.unranked")
+    if own is not None:
+        key = "points.rank" if own.rank else "points.hidden"
+        rank = ctx.texts.say(key, rank=own.rank, points=own.points)
     lines = (text, rank, *_standing(ctx))
     return Reply("\n".join(lines), ctx.row("checkin", "ledger", "top week"), private=True)
 

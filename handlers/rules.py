@@ -9,12 +9,13 @@ from handlers.context import Context
 from handlers.router import Router
 
 router = Router()
+SEPARATOR = " · "
 
 
 @router.command("rules", "规则", "积分规则")
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
-    lines = (*_checkin(ctx), *_earn(ctx), *_keeping(ctx))
+    lines = (*_checkin(ctx), *_earn(ctx), *_levels(ctx), *_rebate(ctx), *_keeping(ctx))
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
 
 
@@ -51,6 +52,32 @@ def _worth(ctx: Context, rule: EarnRule) -> str:
         return ctx.texts.say("rules.points", points=int(rule.points * factor))
     rate = float(exact(rule.per_yuan or 0) * factor)
     return ctx.texts.say("rules.per_yuan", points=f"{rate:g}")
+
+
+def _levels(ctx: Context) -> Iterator[str]:
+    """Tell from which points on which level multiplies by what."""
+    steps = [
+        ctx.texts.say(
+            "rules.level", level=level.name, points=level.min, factor=f"{level.multiplier:g}"
+        )
+        for level in ctx.rules.level[1:]
+    ]
+    if steps:
+        days = ctx.rules.levels.window_days
+        yield ctx.texts.say("rules.levels", days=days, steps=SEPARATOR.join(steps))
+
+
+def _rebate(ctx: Context) -> Iterator[str]:
+    """Tell what of a month's spending comes back, into which wallet."""
+    rules = ctx.rules.rebate
+    steps = [
+        ctx.texts.say("rules.step", yuan=step.from_yuan, percent=f"{step.pct:g}")
+        for step in rules.steps
+        if step.pct
+    ]
+    wallet = next((each.name for each in ctx.rules.wallet if each.id == rules.wallet), "")
+    if steps and wallet:
+        yield ctx.texts.say("rules.rebate", wallet=wallet, steps=SEPARATOR.join(steps))
 
 
 def _keeping(ctx: Context) -> Iterator[str]:

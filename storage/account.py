@@ -44,6 +44,8 @@ class Account(NamedTuple):
     level: str = ""
     below_since: date = NEVER
     owed_since: date = NEVER
+    earned_week: date = date.min
+    earned_month: date = date.min
 
 
 def earn(account: Account, amount: int, day: date) -> Account:
@@ -64,6 +66,8 @@ def earn(account: Account, amount: int, day: date) -> Account:
         sums.append(kept + amount if day >= first else kept)
     return account._replace(
         earned_day=last,
+        earned_week=windows.start("week", last),
+        earned_month=windows.start("month", last),
         day_earned=sums[0],
         week_earned=sums[1],
         month_earned=sums[2],
@@ -161,7 +165,22 @@ def lots_text(lots: Lots) -> str | None:
     return ",".join(f"{day}:{points}" for day, points in lots if day != NEVER) or None
 
 
+def gift_text(taken: Lots, given: Lots) -> str | None:
+    """Return the lots of a gift: those taken, and after a `>` those given, where they differ."""
+    one, two = lots_text(taken), lots_text(given)
+    return one if one == two else f"{one or ''}>{two or ''}"
+
+
 def read_lots(text: str | None) -> Lots:
-    """Return the lots of a posting's text."""
+    """Return the lots of a posting's text; of a gift's, those taken."""
+    return _read((text or "").partition(">")[0])
+
+
+def read_given(text: str | None) -> Lots:
+    """Return the lots of a posting's text; of a gift's, those given."""
+    return _read((text or "").rpartition(">")[2])
+
+
+def _read(text: str) -> Lots:
     pairs = [part.partition(":") for part in text.split(",")] if text else []
     return tuple((date.fromisoformat(day), int(points)) for day, _, points in pairs)

@@ -95,6 +95,16 @@ _CHECKS = {
         " WHERE a.available < COALESCE(l.points, 0) OR (l.earliest IS NOT NULL AND"
         " l.earliest <> a.next_expiry) OR (l.earliest IS NULL AND a.next_expiry < :never)"
     ),
+    "who has left every group, or wants it, stands on no board; everybody else does": Sql(
+        "SELECT a.programme_id, a.owner_id FROM account a JOIN member m"
+        " ON m.programme_id = a.programme_id AND m.id = a.owner_id LEFT JOIN"
+        " (SELECT s.programme_id, s.member_id, COUNT(g.id) AS present FROM membership s"
+        " LEFT JOIN chat_group g ON g.programme_id = s.programme_id AND g.id = s.group_id"
+        " AND s.state = 'active' GROUP BY s.programme_id, s.member_id) p"
+        " ON p.programme_id = a.programme_id AND p.member_id = a.owner_id"
+        " WHERE a.wallet = 'points' AND a.shown <> CASE WHEN COALESCE(p.present, 1) > 0"
+        " THEN m.board_wish + 1 ELSE 0 END"
+    ),
     "no posting is reversed by more than it moved": Sql(
         "SELECT o.programme_id, o.id FROM posting o JOIN (SELECT programme_id, reverses,"
         " SUM(amount) AS back FROM posting WHERE reverses IS NOT NULL"

@@ -8,7 +8,7 @@ A savepoint keeps a copy: undoing is taking the copy back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date
@@ -71,6 +71,8 @@ _DATES = {
     "qualifying_after",
     "below_since",
     "owed_since",
+    "earned_week",
+    "earned_month",
 }
 _DAYS = [index for index, name in enumerate(_FIELDS) if name in _DATES]
 _READ_ONE = Sql(
@@ -89,6 +91,7 @@ _LOAD = Sql(
     postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
     " AND wallet = :wallet AND owner_id = ANY(:owners) ORDER BY owner_id FOR UPDATE",
 )
+_READ_ALL = Sql(f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND owner_id <> 0")
 _OPEN = Sql(
     "INSERT INTO account (programme_id, owner_id, wallet) SELECT programme_id, id, :wallet"
     " FROM member WHERE programme_id = :programme AND id = :owner ON CONFLICT DO NOTHING"
@@ -189,6 +192,12 @@ class Issued(NamedTuple):
     read: str
     counts: str
     asked: tuple[tuple[tuple[Cap, ...], int, date], ...]
+
+
+def read_accounts(tx: Tx, programme_id: int) -> Iterator[Account]:
+    """Yield all accounts of a programme's members as they are written."""
+    for row in tx.run(_READ_ALL, programme=programme_id):
+        yield Account._make(_with_days(row) if tx.is_sqlite else row)
 
 
 @dataclass(slots=True)

@@ -414,6 +414,11 @@ def _leg(
         given = ((posting.expires, amount),) if posting.expires else taken
         given = given if terms.lots is None else terms.lots
     to_after, to_prev = _credit(tx, posting, target, amount, id_, given)
+    if posting.source.bucket == "available":
+        gift = target.bucket == "available"
+        lots = accounts.gift_text(taken, given) if gift else lots_text(taken)
+    else:
+        lots = lots_text(given or terms.lots or ())
     row = Row(
         programme_id=posting.programme_id,
         id=id_,
@@ -434,7 +439,7 @@ def _leg(
         actor=posting.actor,
         reverses=terms.reverses,
         expires_day=posting.expires,
-        lots=lots_text(taken or given or terms.lots or ()),
+        lots=lots,
         from_prev=from_prev,
         to_prev=to_prev,
         from_after=from_after,

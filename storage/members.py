@@ -3,12 +3,15 @@
 import json
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from content.names import clean_name
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
+
+BoardWish = Literal[-1, 1]
+"""To stand on no board; to stand there."""
 
 
 class Member(NamedTuple):
@@ -57,6 +60,25 @@ _LEAVE = Sql(
     "UPDATE membership SET state = 'left' WHERE programme_id = :programme"
     " AND group_id = :group AND member_id = :member"
 )
+_MAY_STAND = (
+    "CASE WHEN EXISTS (SELECT 1 FROM membership s JOIN chat_group g"
+    " ON g.programme_id = s.programme_id AND g.id = s.group_id"
+    " WHERE s.programme_id = account.programme_id AND s.member_id = account.owner_id"
+    " AND s.state = 'active') OR NOT EXISTS (SELECT 1 FROM membership s"
+    " WHERE s.programme_id = account.programme_id AND s.member_id = account.owner_id)"
+    " THEN (SELECT m.board_wish + 1 FROM member m"
+    " WHERE m.programme_id = account.programme_id AND m.id = account.owner_id) ELSE 0 END"
+)
+_SHOW = Sql(
+    f"UPDATE account SET shown = {_MAY_STAND}"
+    " WHERE programme_id = :programme AND owner_id = :member AND wallet = 'points'"
+)
+_SHOW_GROUP = Sql(
+    f"UPDATE account SET shown = {_MAY_STAND} WHERE programme_id = :programme"
+    " AND wallet = 'points' AND owner_id IN (SELECT member_id FROM membership"
+    " WHERE programme_id = :programme AND group_id = :group)"
+)
+_WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
     "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p JOIN identity i"
@@ -188,6 +210,7 @@ def arrive(
     """
     name = who.clean_name
     known = find(tx, programme_id, who, group_id)
+    new = known is None
     if known is None:
         known = enrol(tx, programme_id, who, now)
     elif known.name != name:
@@ -196,9 +219,30 @@ def arrive(
     if known.state is None or (known.state != "active" and came):
         tx.run(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))
         known = known._replace(state="active")
+        if not new:
+            show(tx, programme_id, known.id)
     return known
 
 
 def leave(tx: Tx, programme_id: int, group_id: int, member_id: int) -> None:
-    """Note that a member has left a group."""
+    """Note that a member has left a group. Who has left every group is on no board."""
     tx.run(_LEAVE, programme=programme_id, group=group_id, member=member_id)
+    show(tx, programme_id, member_id)
+
+
+def wish(tx: Tx, programme_id: int, member_id: int, wish: BoardWish) -> None:
+    """Note whether a member wants to stand on boards."""
+    tx.run(_WISH, programme=programme_id, member=member_id, wish=wish)
+    show(tx, programme_id, member_id)
+
+
+def show(tx: Tx, programme_id: int, member_id: int) -> None:
+    """Let a member stand on the boards, or not: by where he is, and by what he wishes."""
+    # Locked first, so that of two who change it at once the second one sees what the first did.
+    tx.books.account(tx, programme_id, member_id, POINTS)
+    tx.run(_SHOW, programme=programme_id, member=member_id)
+
+
+def show_group(tx: Tx, programme_id: int, group_id: int) -> None:
+    """Do so for all who have been in a group, when it has left a programme or come to it."""
+    tx.run(_SHOW_GROUP, programme=programme_id, group=group_id)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from content import rulebook
 from content.names import clean_text
 from content.rulebook import Rulebook, RulebookError
-from storage import rulebooks
+from storage import members, rulebooks
 from storage.db import Sql, Tx, from_ms, to_ms
 from storage.ids import new_id
 
@@ -196,6 +196,8 @@ def adopt(tx: Tx, known: Group, *, since: datetime) -> None:
     if known.programme_id != MAIN:
         tx.books.write(tx)
         tx.run(_ADOPT, id=known.id, main=MAIN, own=known.programme_id, since=to_ms(since))
+        for each in (known.programme_id, MAIN):
+            members.show_group(tx, each, known.id)
         tx.seen.clear()
 
 
@@ -204,6 +206,7 @@ def part(tx: Tx, known: Group, defaults: Defaults, now: datetime) -> Group:
     programme_id = new_id()
     create(tx, programme_id, known.title or known.chat_id, defaults, now)
     tx.run(_PART, id=known.id, new=programme_id)
+    members.show_group(tx, known.programme_id, known.id)
     tx.seen.clear()
     parted = group(tx, known.platform, known.chat_id)
     assert parted is not None

@@ -53,6 +53,7 @@ _COUNT = Sql(
     "SELECT COUNT(*), CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM review"
     " WHERE programme_id = :programme AND state = 'waiting'"
 )
+_COUNT_ALL = Sql("SELECT COUNT(*) FROM review WHERE state = 'waiting'")
 _DECIDE = Sql(
     "UPDATE review SET state = :state, decided_ms = :at, decided_by = :by"
     " WHERE programme_id = :programme AND id = :id AND state = 'waiting'"
@@ -98,6 +99,12 @@ def count(tx: Tx, programme_id: int) -> tuple[int, int]:
     """Return how many awards wait, and their points."""
     number, points = tx.one(_COUNT, programme=programme_id)
     return int(number), int(points)
+
+
+def count_all(tx: Tx) -> int:
+    """Return how many awards wait in all programmes."""
+    (number,) = tx.one(_COUNT_ALL)
+    return int(number)
 
 
 def approve(

@@ -100,9 +100,13 @@ member = Table(
     _id(),
     Column("name", String(200), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("board_wish", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
-"""A person in a programme, whatever the number of platforms he comes from."""
+"""A person in a programme, whatever the number of platforms he comes from.
+
+`board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing.
+"""
 
 identity = Table(
     "identity",
@@ -126,6 +130,7 @@ membership = Table(
     Column("state", String(16), nullable=False, server_default="active"),
     Column("joined_ms", BigInteger, nullable=False),
     _to("member", "member_id"),
+    Index(None, "programme_id", "member_id"),
     sqlite_with_rowid=False,
 )
 """Who is, or was, in which group."""
@@ -152,18 +157,30 @@ account = Table(
     Column("level", String(24), nullable=False, server_default=""),
     Column("below_since", Date, nullable=False, server_default="9999-12-31"),
     Column("owed_since", Date, nullable=False, server_default="9999-12-31"),
+    Column("earned_week", Date, nullable=False, server_default="0001-01-01"),
+    Column("earned_month", Date, nullable=False, server_default="0001-01-01"),
     _number("seals"),
     Column("chain", String(64), nullable=False, server_default=""),
+    Column("shown", Integer, nullable=False, server_default="1"),
     *(
         Index(
             f"ix_account_{window}_board",
             "programme_id",
-            "wallet",
+            "shown",
+            *([] if window == "total" else [f"earned_{window}"]),
             f"{window}_earned",
-            "earned_day",
             "owner_id",
+            sqlite_where=text("wallet = 'points' AND shown > 0"),
+            postgresql_where=text("wallet = 'points' AND shown > 0"),
         )
         for window in ("day", "week", "month", "total")
+    ),
+    Index(
+        "ix_account_hidden",
+        "programme_id",
+        "owner_id",
+        sqlite_where=text("wallet = 'points' AND shown = 0"),
+        postgresql_where=text("wallet = 'points' AND shown = 0"),
     ),
     Index(
         "ix_account_below",
@@ -186,11 +203,14 @@ account = Table(
 """One packed row per programme, owner and wallet; owner 0 is the programme itself.
 
 What every award touches lies in this one row: the buckets, what was earned in the day, week and
-month of `earned_day`, the last check-in with its streak, what caps have counted, the first day on
-which points expire, the last posting; the level with the points of its window (those earned after
-`qualifying_after`), and since when they are too few for it. A debt is negative, so that all
-buckets of a programme always sum to zero; it stands since `owed_since`. `seals` and `chain` are
-the end of the programme's chain of sealed batches.
+month of `earned_day` (they begin on `earned_week`, `earned_month`), the last check-in with its
+streak, what caps have counted, the first day on which points expire, the last posting; the level
+with the points of its window (those earned after `qualifying_after`), and since when they are too
+few for it. A debt is negative, so that all buckets of a programme always sum to zero; it stands
+since `owed_since`. `seals` and `chain` are the end of the programme's chain of sealed batches.
+
+`shown` says who may stand on a board: 0 nobody who is hidden or has left every group, 2 who wants
+to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.
 """
 
 posting = Table(

@@ -85,6 +85,7 @@ class Stage:
         target: str = "",
         lacks: tuple[Right, ...] = (),
         from_outside: bool = False,
+        genuine: bool = True,
     ) -> Event:
         """Return an event as an adapter would make it."""
         number = next(self._keys)
@@ -105,6 +106,7 @@ class Stage:
             target=target,
             lacks=lacks,
             from_outside=from_outside,
+            genuine=kind == "tap" and genuine,
         )
 
     def play(self, *events: Event) -> list[Outcome]:

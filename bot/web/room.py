@@ -28,6 +28,7 @@ from storage.programmes import MAIN, Programme, programme
 from storage.room import Line
 
 HEARTBEAT_S = 15
+ID_END = 2**63
 CHIPS = ("checkin", "points", "top", "ledger", "rules", "help")
 ChatName = Literal["group", "private"]
 Client = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -164,9 +165,16 @@ def room_routes(  # noqa: C901 - one small function for each route
         person = who(body.as_)
         if body.chat == "group" and not await asyncio.to_thread(_inside, engine, person):
             return _error(403, words["error_outside"])
+        chat_id = adapter.chat_id(person.id, body.chat)
         return await _done(
             adapter.press(
-                person, body.chat, body.message, body.data, client=body.client, lang=body.lang
+                person,
+                body.chat,
+                body.message,
+                body.data,
+                client=body.client,
+                lang=body.lang,
+                genuine=await asyncio.to_thread(_shows, engine, chat_id, body.message, body.data),
             ),
             words,
         )
@@ -225,6 +233,14 @@ def _main(engine: Engine, clock: MovableClock) -> Programme:
 def _inside(engine: Engine, person: Person) -> bool:
     with reading(engine) as tx:
         return person.id in room.people(tx, GROUP)
+
+
+def _shows(engine: Engine, chat_id: str, message: str, data: str) -> bool:
+    """Whether a message of the chat has a button with this data."""
+    with reading(engine) as tx:
+        line = room.get(tx, MAIN, int(message)) if int(message) < ID_END else None
+    rows = json.loads(line.buttons) if line is not None and line.chat_id == chat_id else []
+    return any(button["data"] == data for row in rows for button in row)
 
 
 def _person(person: Person, inside: set[str]) -> dict[str, Any]:

@@ -130,7 +130,9 @@ def test_a_toast_is_shown_to_its_presser_alone(sqlite_url: str) -> None:
                 here.adapter.listen("p2", "group") as bob,
             ):
                 for _ in range(2):
-                    await here.adapter.press(ANN, "group", "1", "points", client="t1", lang="")
+                    await here.adapter.press(
+                        ANN, "group", "1", "points", client="t1", lang="", genuine=True
+                    )
                 await here.quiet()
                 assert [event for event, _ in heard(ann)] == ["toast"]
                 assert heard(bob) == []

@@ -262,6 +262,15 @@ def test_an_anonymous_admins_tap_carries_the_real_person(tg, group):
     assert (sender.kind, sender.id) == ("person", str(admin["id"]))
 
 
+def test_a_tap_tells_whether_its_message_has_the_button(tg, group):
+    ming = tg.user("小明")
+    sent = tg.bot_says(group, "签到吗", reply_markup=KEYBOARD)
+    assert decode(tg.tap(sent, ming, "checkin")).genuine
+    assert not decode(tg.tap(sent, ming, "top week here")).genuine  # a client sends what it likes
+    assert not decode(tg.tap(tg.bot_says(group, "早"), ming, "checkin")).genuine
+    assert not decode(tg.say(group, ming, "签到")).genuine
+
+
 def message(chat, fields, update_id=7):
     body = {"message_id": 3, "date": 1_770_000_000, "chat": chat, **fields}
     return {"update_id": update_id, "message": body}

@@ -83,7 +83,7 @@ def _hand(window: Window) -> tuple[str, str, str, str]:
     inside = f"programme_id = {MAIN} AND wallet = 'points' AND {column} > 0{fresh}"
     me = f"programme_id = {MAIN} AND owner_id = :member AND wallet = 'points'{fresh}"
     above = f"COUNT(CASE WHEN {column} > :mine THEN 1 END)"
-    best = f"ORDER BY {column} DESC, owner_id LIMIT 10"
+    best = f"ORDER BY {column} DESC, owner_id DESC LIMIT 10"
     return (
         f"SELECT {column} FROM account WHERE {me}",
         f"SELECT COUNT(*), {above} FROM account WHERE {inside}",

@@ -83,6 +83,7 @@ def tables(who: Community, days: list[date], *, absent: int = 1) -> Iterator[tup
     for number, day in enumerate(days):
         yield "checkin", [(MAIN, p.id, day, _ms(day)) for p in active]
         yield "posting", [_posting(p, day, number, balances) for p in active]
+        yield "earning", [(MAIN, "points", day, *_earned(p.id, number)) for p in active]
 
 
 def _id(person: int, number: int) -> int:
@@ -100,13 +101,17 @@ def _posting(who: Person, day: date, number: int, balances: dict[int, int]) -> R
     return (MAIN, _id(who.id, number), key, _ms(day), day, *where, *what)
 
 
+def _earned(person: int, number: int) -> Row:
+    return (person, "behaviour", _amount(person, number))
+
+
 def _amount(person: int, number: int) -> int:
     return POINTS + (person * 7 + number * 3) % 11
 
 
 def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[Row]:
     rows, issued = [], 0
-    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0)
+    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0, date.min, date.min, 0)
     for person in people:
         paid = len(days) if person.id in active else 0
         if not paid:
@@ -121,6 +126,7 @@ def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[
             for window in ("day", "week", "month")
         )
         history = (last, *within, total, last, paid, _id(person.id, paid - 1))
+        history += (windows.start("week", last), windows.start("month", last), total)
         rows.append((MAIN, person.id, "points", total, *(0,) * 8, *history))
     own = (MAIN, 0, "points", *(0,) * 4, -issued, *(0,) * 4, *nothing)
     return [own, *rows]
@@ -136,9 +142,11 @@ COLUMNS = {
     "account": (
         "programme_id, owner_id, wallet, available, pending, held, debt, issued, redeemed, expired,"
         " clawed_back, compensation, earned_day, day_earned, week_earned, month_earned,"
-        " total_earned, checkin_day, streak, last_posting"
+        " total_earned, checkin_day, streak, last_posting, earned_week, earned_month,"
+        " qualifying"
     ),
     "checkin": "programme_id, member_id, day, at_ms",
+    "earning": "programme_id, wallet, day, owner_id, kind, points",
     "posting": (
         "programme_id, id, key, at_ms, day, wallet, from_owner, from_bucket, to_owner, to_bucket,"
         " amount, asked, reason, rule, rule_version, kind, actor, reverses, from_prev, to_prev,"

@@ -137,6 +137,7 @@ def test_rules_are_read_from_the_document() -> None:
         ("[boards]\nplaces = 51", "boards.places = 51: must be a whole number from 3 to 50"),
         # words, choices, yes and no
         ("[activity]\ncommands_count = 1", "activity.commands_count = 1: must be true or false"),
+        ("[privacy]\nboards = 'off'", "privacy.boards = 'off': must be one of 'opt_out', 'opt_in'"),
         ("[levels]\ndowngrade = 'two'", "levels.downgrade = 'two': must be one of 'none', 'one_"),
         ("[programme.negative]\npolicy = 'forget'", "negative.policy = 'forget': must be 'debt'"),
         ("[programme.point]\nname = ''", "programme.point.name = '': must be 1 to 24 characters"),
@@ -274,11 +275,9 @@ def test_values_that_do_not_fit_together_are_refused(body: str, said: str) -> No
         ("[checkin]\nvariants = true", "checkin.variants"),
         ("[checkin.streak]\nEvery = 7", "checkin.streak.Every"),
         ("[limits]\nmember = 7", "limits.member"),
+        ("[privacy]\nboard = 'opt_in'", "privacy.board"),
         (_earn("points = 1\nproof = { new_clicks_min = 1 }"), "earn.buy.proof"),
-        *(
-            (f"[{section}]", section)
-            for section in ("referral", "redeem", "credit", "alerts", "privacy")
-        ),
+        *((f"[{section}]", section) for section in ("referral", "redeem", "credit", "alerts")),
         ("[[quest]]\nid = 'x'", "quest"),
     ],
 )

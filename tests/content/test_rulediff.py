@@ -138,3 +138,9 @@ def test_what_is_no_term_for_members_needs_no_notice(old: str, new: str) -> None
     changed = _with(old, new)
     assert changes(_rules(SHIPPED), changed) != ()
     assert worse(_rules(SHIPPED), changed) == ()
+
+
+def test_who_showed_only_the_willing_needs_notice_to_show_everybody() -> None:
+    shy = _with('boards = "opt_out"', 'boards = "opt_in"')
+    assert worse(shy, _rules(SHIPPED)) == ("privacy.boards",)
+    assert worse(_rules(SHIPPED), shy) == ()

@@ -179,7 +179,7 @@ def test_a_board_that_does_not_exist_is_explained(room: Stage, given: str) -> No
         room.says("小明", words)
         heard = room.heard()
         assert f"没有「{given[:20]}」榜" in heard
-        assert "排行 总" in heard
+        assert "（消费、互动、日常）" in heard
         assert len(heard) < 100
 
 
@@ -226,7 +226,13 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
     room.says("小明", "排行")
     (board,) = room.replies()
     assert not board.replaces
-    assert _buttons(board) == ["top day here", "top month here", "top all here", "checkin"]
+    assert _buttons(board) == [
+        "top day here",
+        "top lastweek here",
+        "top month here",
+        "top all here",
+        "checkin",
+    ]
     event = room.event("小明", "top month here", kind="tap")
     (outcome,) = room.play(event)
     assert [(row.kind, row.target) for row in outcome.say] == [
@@ -236,7 +242,13 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
     (_, turned) = room.replies()
     assert turned.replaces
     assert turned.text.startswith("🏆 本月积分榜")
-    assert _buttons(turned) == ["top day here", "top week here", "top all here", "checkin"]
+    assert _buttons(turned) == [
+        "top day here",
+        "top week here",
+        "top lastweek here",
+        "top all here",
+        "checkin",
+    ]
 
 
 def test_a_board_button_elsewhere_says_a_new_board(room: Stage) -> None:
@@ -256,6 +268,8 @@ def test_the_shipped_rules_are_told_briefly(stage: Stage) -> None:
 · 分享有人点开：7 积分
 · 评价订单：10 积分
 · 帖子被选为精华：30 积分，每天最多 2 次
+· 等级看最近 365 天得到的积分，花掉也算：白银 500 起（积分 ×1.1） · 黄金 3000 起（积分 ×1.2）
+· 每月消费返利（返利币）：满 300 元返 1% · 满 1000 元返 1.5%
 · 除了消费，每天最多得 500 积分
 · 消费得的积分 7 天后到账
 · 积分长期有效，放心攒

@@ -106,9 +106,17 @@ class LocalAdapter(Adapter):
         await self._dispatcher.submit(event, bot_name=self.bot_name)
 
     async def press(
-        self, person: Person, chat: str, message: str, data: str, *, client: str, lang: str
+        self,
+        person: Person,
+        chat: str,
+        message: str,
+        data: str,
+        *,
+        client: str,
+        lang: str,
+        genuine: bool,
     ) -> None:
-        """Press a button under a message."""
+        """Press a button under a message; `genuine` when it does stand there."""
         event = self._event(
             person,
             chat,
@@ -119,6 +127,7 @@ class LocalAdapter(Adapter):
             text=data,
             message_id=message,
             tap_id=client,
+            genuine=genuine,
         )
         await self._dispatcher.submit(event)
 
@@ -163,6 +172,7 @@ class LocalAdapter(Adapter):
         text: str = "",
         message_id: str | None = None,
         tap_id: str | None = None,
+        genuine: bool = False,
     ) -> Event:
         private = chat != "group"
         where = Chat(
@@ -181,6 +191,7 @@ class LocalAdapter(Adapter):
             text=text,
             message_id=message_id,
             tap_id=tap_id,
+            genuine=genuine,
         )
 
     async def say(self, out: Outgoing, reply: Reply) -> None:

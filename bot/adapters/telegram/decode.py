@@ -45,6 +45,14 @@ class _Chat(msgspec.Struct):
     username: str = ""
 
 
+class _Button(msgspec.Struct):
+    callback_data: str = ""
+
+
+class _Keyboard(msgspec.Struct):
+    inline_keyboard: list[list[_Button]] = []
+
+
 class _Message(msgspec.Struct, rename={"from_": "from"}):
     message_id: int
     date: int
@@ -60,6 +68,7 @@ class _Message(msgspec.Struct, rename={"from_": "from"}):
     migrate_from_chat_id: int | None = None
     new_chat_members: list[_User] = []
     left_chat_member: _User | None = None
+    reply_markup: _Keyboard | None = None
 
 
 class _Tap(msgspec.Struct, rename={"from_": "from"}):
@@ -199,7 +208,14 @@ def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
         tap_id=tap.id,
         addressed=True,
         from_outside=bool(tap.message.chat.username),
+        genuine=_shows(tap.message, tap.data),
     )
+
+
+def _shows(message: _Message, data: str) -> bool:
+    """Whether a message has the button: Telegram hands on whatever data a client sends."""
+    rows = message.reply_markup.inline_keyboard if message.reply_markup else []
+    return any(button.callback_data == data for row in rows for button in row)
 
 
 def _myself(key: str, change: _Change, me: Me) -> Event | None:

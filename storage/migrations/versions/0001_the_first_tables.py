@@ -40,8 +40,11 @@ def upgrade() -> None:
         sa.Column("level", sa.String(length=24), server_default="", nullable=False),
         sa.Column("below_since", sa.Date(), server_default="9999-12-31", nullable=False),
         sa.Column("owed_since", sa.Date(), server_default="9999-12-31", nullable=False),
+        sa.Column("earned_week", sa.Date(), server_default="0001-01-01", nullable=False),
+        sa.Column("earned_month", sa.Date(), server_default="0001-01-01", nullable=False),
         sa.Column("seals", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("chain", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("shown", sa.Integer(), server_default="1", nullable=False),
         sa.CheckConstraint(
             "available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0",
             name=op.f("ck_account_buckets"),
@@ -50,13 +53,20 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "70"},
         sqlite_with_rowid=False,
     )
+    _partial_index("ix_account_hidden", "account", ["owner_id"], "wallet = 'points' AND shown = 0")
     _partial_index("ix_account_below", "account", ["below_since"], "below_since < '9999-12-31'")
     _partial_index("ix_account_owing", "account", ["owed_since"], "debt < 0")
     for window in ("day", "week", "month", "total"):
-        op.create_index(
+        _partial_index(
             f"ix_account_{window}_board",
             "account",
-            ["programme_id", "wallet", f"{window}_earned", "earned_day", "owner_id"],
+            [
+                "shown",
+                *([] if window == "total" else [f"earned_{window}"]),
+                f"{window}_earned",
+                "owner_id",
+            ],
+            "wallet = 'points' AND shown > 0",
         )
     op.create_table(
         "inbox",
@@ -75,6 +85,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("board_wish", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_member")),
         sqlite_with_rowid=False,
     )
@@ -249,6 +260,9 @@ def upgrade() -> None:
             "programme_id", "group_id", "member_id", name=op.f("pk_membership")
         ),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_membership_programme_id_member_id"), "membership", ["programme_id", "member_id"]
     )
     _what_points_go_through()
     _what_days_leave()

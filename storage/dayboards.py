@@ -1,0 +1,131 @@
+"""Boards of any days and of one kind of deed, summed up from what was earned day by day."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from storage.boards import OPT_IN, OPT_OUT, Shown
+from storage.db import Sql, Tx, to_day
+from storage.standings import Board, Counted, Standings, ranked, standings
+
+KEPT_MAX_S = 60.0
+"""In a large programme a sum over many days is kept for so long at most."""
+MORE = 10
+"""So many more of the best are kept, for those who hide meanwhile."""
+
+
+class Span(NamedTuple):
+    """From which day to which, both included, and for which kind of deed ('' for all of them)."""
+
+    first: date
+    last: date
+    kind: str = ""
+
+
+_KIND = {False: "", True: " AND kind = :kind"}
+_SUMS = (
+    "WITH t AS MATERIALIZED (SELECT owner_id, CAST(SUM(points) AS BIGINT) AS points FROM earning"
+    " WHERE programme_id = :programme AND wallet = 'points' AND day >= :first AND day <= :last"
+    "{kind} GROUP BY owner_id HAVING SUM(points) > 0),"
+    " u AS (SELECT owner_id, points FROM t WHERE {stands})"
+    " SELECT * FROM (SELECT owner_id, points, 0 AS many FROM u"
+    " ORDER BY points DESC, owner_id DESC LIMIT :places) best"
+    " UNION ALL SELECT 0, points, COUNT(*) FROM u GROUP BY points"
+)
+_SHOWN = (
+    "SELECT a.owner_id FROM account a WHERE a.programme_id = :programme AND a.wallet = 'points'"
+    " AND a.shown "
+)
+_WILLING = f"owner_id IN ({_SHOWN} > 0 AND a.shown = 2)"
+_STANDS = {
+    OPT_OUT: (
+        f"owner_id NOT IN ({_SHOWN} = 0)",
+        # not `NOT IN`: where many are hidden, PostgreSQL would search their list for everybody
+        f"NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = t.owner_id)",
+    ),
+    OPT_IN: (_WILLING, _WILLING),
+}
+"""On SQLite, on PostgreSQL."""
+_COUNT = {
+    (shown, by_kind): Sql(
+        _SUMS.format(kind=kind, stands=sqlite), postgres=_SUMS.format(kind=kind, stands=postgres)
+    )
+    for shown, (sqlite, postgres) in _STANDS.items()
+    for by_kind, kind in _KIND.items()
+}
+_NAMES = (
+    "SELECT m.id, m.name, a.shown FROM member m JOIN account a ON a.programme_id = m.programme_id"
+    " AND a.owner_id = m.id AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id "
+)
+_NAMED = Sql(f"{_NAMES} IN (SELECT value FROM json_each(:ids))", postgres=f"{_NAMES} = ANY(:ids)")
+_MINE = (
+    "SELECT CAST(COALESCE(SUM(points), 0) AS BIGINT) FROM earning WHERE programme_id = :programme"
+    " AND wallet = 'points' AND owner_id = :member AND day {days}{kind}"
+)
+_OWN = {
+    by_kind: Sql(
+        _MINE.format(days="IN (SELECT value FROM json_each(:days))", kind=kind),
+        postgres=_MINE.format(days="= ANY(:days)", kind=kind),
+    )
+    for by_kind, kind in _KIND.items()
+}
+_EARLIEST = Sql(
+    "SELECT MIN(day) FROM earning WHERE programme_id = :programme AND wallet = 'points'"
+)
+
+
+def board(
+    tx: Tx,
+    programme_id: int,
+    span: Span,
+    *,
+    places: int,
+    member_id: int = 0,
+    opt_in: bool = False,
+) -> Board:
+    """Return the board of some days, with the place of `member_id`, as `boards.board` does.
+
+    Points count on the day on which they were earned, and what was taken back counts there as
+    well. In a large programme the sums of others may be up to a minute old.
+    """
+    tx.books.write(tx)
+    shown = OPT_IN if opt_in else OPT_OUT
+    found = _standings(tx, programme_id, span, places, shown)
+    who = [member for member, _ in found.best] + [member_id]
+    ids = json.dumps(who) if tx.is_sqlite else who
+    named = {
+        id_: (name, stands) for id_, name, stands in tx.all(_NAMED, programme=programme_id, ids=ids)
+    }
+    best = [
+        (member, named[member][0], points)
+        for member, points in found.best
+        if named[member][1] >= shown[0]  # who has hidden since then is shown no longer
+    ]
+    mine = _own(tx, programme_id, span, member_id)
+    has = (mine, named[member_id][1] >= shown[0]) if mine > 0 else None
+    return ranked(best[:places], found, member_id, has)
+
+
+def _standings(tx: Tx, programme_id: int, span: Span, places: int, shown: Shown) -> Standings:
+    def count() -> Counted:
+        rows = tx.all(
+            _COUNT[shown, bool(span.kind)],
+            programme=programme_id,
+            places=places + MORE,
+            **span._asdict(),
+        )
+        best = [(owner, points) for owner, points, many in rows if not many]
+        return Counted([(points, many) for _, points, many in rows if many], best)
+
+    return standings(tx, (programme_id, span, places, shown), count, most_s=KEPT_MAX_S)
+
+
+def _own(tx: Tx, programme_id: int, span: Span, member_id: int) -> int:
+    """Return a member's points: by one look at each day, because days come first in the key."""
+    (earliest,) = tx.one(_EARLIEST, programme=programme_id)
+    first = max(span.first, to_day(earliest) or span.last)
+    days = [first + timedelta(days=n) for n in range((span.last - first).days + 1)]
+    asked: Sequence[Any] | str = json.dumps([*map(str, days)]) if tx.is_sqlite else days
+    values = {"programme": programme_id, "member": member_id, "days": asked, "kind": span.kind}
+    return int(tx.one(_OWN[bool(span.kind)], **values)[0])

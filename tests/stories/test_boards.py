@@ -1,0 +1,181 @@
+"""Boards as members meet them: who stands there, who does not want to, and who has gone."""
+
+import pytest
+
+from storage.db import to_ms
+from storage.rulebooks import parsed
+from tests.stage import Stage
+
+
+def _board(stage: Stage, who: str, words: str = "周榜") -> str:
+    stage.heard()
+    stage.says(who, words)
+    return stage.heard()
+
+
+def _everybody_checks_in(stage: Stage) -> None:
+    for name in ("小明", "小红", "小刚"):
+        stage.says(name, "签到")
+    stage.advance(days=1)
+    stage.says("小明", "签到")
+
+
+def test_who_hides_is_on_no_board_and_still_sees_his_points(room: Stage) -> None:
+    _everybody_checks_in(room)
+    room.says("小明", "隐身")
+    (reply,) = room.replies()[-1:]
+    assert "榜单上不再有你" in reply.text
+    assert reply.private
+    assert [button.command for button in reply.buttons[0]] == ["show", "points"]
+    for words in ("日榜", "周榜", "月榜", "总榜"):
+        seen = _board(room, "小红", words)
+        assert "小明" not in seen
+    assert "👉 小红：第 1 名（共 2 人），5 积分" in _board(room, "小红")
+    assert "👉 小明：10 积分；你不在榜上，发「现身」就上榜" in _board(room, "小明")
+    room.says("小明", "积分")
+    assert "🏅 本周已得 10 积分；你不在榜上，发「现身」就上榜" in room.heard()
+
+
+def test_who_shows_himself_again_is_back_with_his_points(room: Stage) -> None:
+    _everybody_checks_in(room)
+    for words in ("/hide", "/show"):
+        room.says("小明", words)
+    assert "榜单上又有你了" in room.heard()
+    assert "🥇 小明 · 10" in _board(room, "小红")
+    assert "👉 小明：第 1 名（共 3 人），10 积分" in _board(room, "小明")
+
+
+def test_a_tap_hides_the_one_who_presses(room: Stage) -> None:
+    _everybody_checks_in(room)
+    room.taps("小明", "hide")
+    assert "小明" not in _board(room, "小红")
+    room.taps("小明", "show")
+    assert "🥇 小明" in _board(room, "小红")
+
+
+def test_who_is_nobody_here_can_neither_hide_nor_show(room: Stage) -> None:
+    for words in ("隐身", "现身"):
+        room.says(room.person("频道", "channel"), words)
+        assert "频道身份不能计分" in room.heard()
+        room.says("路人", words, private=True)
+        assert "先加入一个有我的群" in room.heard()
+
+
+def test_who_leaves_is_on_no_board_and_comes_back_with_his_points(stage: Stage) -> None:
+    _everybody_checks_in(stage)
+    stage.play(stage.event("小明", kind="left"))
+    seen = _board(stage, "小红")
+    assert "小明" not in seen
+    assert "第 1 名（共 2 人）" in seen
+    stage.play(stage.event("小明", kind="joined"))
+    assert "🥇 小明 · 10" in _board(stage, "小红")
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_a_programme_may_show_only_those_who_want_it(stage: Stage, hides: bool) -> None:
+    _everybody_checks_in(stage)
+    _opt_in(stage)
+    assert "还没有人上榜" in _board(stage, "小红")
+    assert "👉 小明：10 积分；你不在榜上，发「现身」就上榜" in _board(stage, "小明")
+    stage.says("小明", "现身")
+    assert "🥇 小明 · 10" in _board(stage, "小红")
+    stage.says("小红", "隐身" if hides else "现身")
+    assert ("🥈 小红 · 5" in _board(stage, "小明")) is not hides
+
+
+def _opt_in(stage: Stage) -> None:
+    document = 'version = 1\n[privacy]\nboards = "opt_in"'
+    assert parsed(document).privacy.boards == "opt_in"
+    with stage.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+            f" effective_ms) VALUES (1, 2, '{document}', 'me', '', 0, {to_ms(stage.now)})"
+        )
+
+
+def test_a_forged_tap_makes_no_board_of_another_message(room: Stage) -> None:
+    """Whatever a client sends as the data of a button: only a board gives way to a board."""
+    room.says("小明", "签到")
+    (forged,) = room.taps("小明", "top week here", genuine=False)
+    assert [(row.kind, row.target) for row in forged.say[1:]] == [("say", None)]
+    event = room.event("小明", "top week here", kind="tap")
+    (pressed,) = room.play(event)
+    assert [(row.kind, row.target) for row in pressed.say[1:]] == [("edit", event.message_id)]
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("排行 上周", "🏆 上周积分榜"),
+        ("上周榜", "🏆 上周积分榜"),
+        ("/top lastweek", "🏆 上周积分榜"),
+        ("排行上月", "🏆 上月积分榜"),
+        ("上月榜", "🏆 上月积分榜"),
+        ("排行 日常", "🏆 本周积分榜 · 日常"),
+        ("排行 签到", "🏆 本周积分榜 · 日常"),  # by the category that a check-in pays
+        ("排行日常", "🏆 本周积分榜 · 日常"),
+        ("排行 日 日常", "🏆 今日积分榜 · 日常"),
+        ("排行 上周 消费", "🏆 上周积分榜 · 消费"),
+        ("排行上周消费", "🏆 上周积分榜 · 消费"),
+        ("消费榜", "🏆 本周积分榜 · 消费"),
+        ("消费榜 上月", "🏆 上月积分榜 · 消费"),
+        ("互动榜", "🏆 本周积分榜 · 互动"),
+        ("/top all social", "🏆 积分总榜 · 互动"),
+        ("/top Shopping MONTH", "🏆 本月积分榜 · 消费"),
+        ("总榜 behaviour", "🏆 积分总榜 · 日常"),
+    ],
+)
+def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, title: str) -> None:
+    assert _board(room, "小明", words).splitlines()[0] == title
+
+
+@pytest.mark.parametrize("words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"])
+def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
+    room: Stage, words: str
+) -> None:
+    heard = _board(room, "小明", f"/top {words}")
+    assert "没有「" in heard
+    assert "（消费、互动、日常）" in heard
+
+
+def test_last_week_stands_when_a_new_one_has_begun(stage: Stage) -> None:
+    _everybody_checks_in(stage)  # a Wednesday and a Thursday
+    stage.advance(days=7)
+    stage.says("小红", "签到")
+    seen = _board(stage, "小红", "上周榜")
+    assert "🥇 小明 · 10" in seen
+    assert "👉 小红：第 2 名（共 3 人），5 积分" in seen
+    assert "👉 路过：不在这张榜上" in _board(stage, "路过", "上周榜")
+    assert "🥇 小红 · 5" in _board(stage, "小红")
+    stage.says("小明", "隐身")
+    assert "小明" not in _board(stage, "小红", "上周榜")
+    assert "👉 小明：10 积分；你不在榜上" in _board(stage, "小明", "上周榜")
+
+
+def test_a_kind_is_the_rules_category(stage: Stage) -> None:
+    _everybody_checks_in(stage)
+    assert "🥇 小明 · 10" in _board(stage, "小红", "排行 日常")
+    assert "还没有人上榜" in _board(stage, "小红", "排行 消费")
+    stage.taps("小红", "top all behaviour here")
+    assert "🏆 积分总榜 · 日常" in stage.heard()
+
+
+def test_the_tabs_of_a_kind_stay_with_it(room: Stage) -> None:
+    room.says("小明", "消费榜")
+    (board,) = room.replies()
+    assert [button.command for button in board.buttons[0]] == [
+        "top day consume here",
+        "top lastweek consume here",
+        "top month consume here",
+        "top all consume here",
+    ]
+
+
+def test_who_asked_before_midnight_sees_the_day_that_he_asked_for(room: Stage) -> None:
+    room.says("小明", "签到")
+    asked = room.now
+    room.advance(days=1)
+    room.says("小明", "签到")
+    room.heard()
+    room.says("小明", "日榜", at=asked)  # it arrives when he has earned again
+    assert "👉 小明：第 1 名（共 1 人），5 积分" in room.heard()
