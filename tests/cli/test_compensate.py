@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from bot import arguments
 from bot.__main__ import main
+from content.compensation import KINDS
 from storage import ledger, members
 from storage.db import open_engine, reading
 from storage.members import Who
@@ -115,6 +117,10 @@ def test_a_run_from_the_dry_run_to_its_end(
     assert (
         "│ inflation │ points │ 3       │ 33     │ done  │ 2/2       │ Ann" in compensate("list")[1]
     )
+
+
+def test_the_command_line_knows_every_kind() -> None:
+    assert arguments.KINDS == KINDS  # written twice, so that --help comes at once
 
 
 def test_a_fixed_sum_for_those_who_are_named(

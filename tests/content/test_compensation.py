@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from content.compensation import KINDS, Offer, OfferError, check, ratio, value_fen
+from content.compensation import Offer, OfferError, check, ratio, value_fen
 from content.rulebook import read_rulebook, shipped_document
 
 RULES = read_rulebook(shipped_document(), name="shipped")
@@ -75,4 +75,3 @@ def test_each_wallet_has_a_value() -> None:
     )
     rules = read_rulebook(document, name="mine")
     assert (value_fen(rules, "points"), value_fen(rules, "coin")) == (1, 7)
-    assert set(KINDS) == {"inflation", "value_drop", "fixed"}
