@@ -174,7 +174,7 @@ def _tabs(ctx: Context, shown: _Asked) -> Buttons:
     """Offer the other windows, of the same kind."""
     tabs = (shown._replace(window=window) for window in _TABS if window != shown.window)
     row = tuple(
-        Button(ctx.texts.say(f"button.top_{tab.window}_here"), f"{tab.command} {_HERE}")
+        Button(ctx.button(f"top {tab.window} {_HERE}").label, f"{tab.command} {_HERE}")
         for tab in tabs
     )
     return (row, (ctx.button("checkin"),))
