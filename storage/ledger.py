@@ -332,7 +332,7 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     Errors: InsufficientError, CappedError, LedgerError (a missing account, more than is owed).
     """
     target = posting.target
-    payer, earner = (_member(tx, posting, side) for side in (posting.source, target))
+    payer, earner = _member(tx, posting, posting.source), _member(tx, posting, target)
     amount = posting.amount
     if payer is not None:
         _check_funds(tx, posting, payer)
@@ -387,7 +387,7 @@ def _cut(tx: Tx, posting: Posting, earner: Account) -> int:
     left, counts = accounts.allowed(earner, posting.caps, posting.amount, posting.day)
     if left == 0:
         raise CappedError(f"the caps of owner {earner.owner_id} leave nothing")
-    tx.books.put(tx.books.accounts[earner[:3]]._replace(counts=counts))
+    tx.books.put(accounts.changed(tx.books.accounts[earner[:3]], counts=counts))
     return left
 
 
@@ -480,7 +480,7 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
     changes: dict[str, Any] = {bucket: after, "last_posting": id_}
     if bucket == "debt" and not account.debt:
         changes["owed_since"] = posting.day
-    books.put(account._replace(**changes))
+    books.put(accounts.changed(account, **changes))
     return after, before, taken
 
 
@@ -502,7 +502,7 @@ def _credit(  # noqa: PLR0917 - the other half of _debit
     changes: dict[str, Any] = {bucket: after, "last_posting": id_}
     if bucket == "debt" and not after:
         changes["owed_since"] = NEVER
-    books.put(account._replace(**changes))
+    books.put(accounts.changed(account, **changes))
     return after, before
 
 

@@ -83,6 +83,8 @@ def tables(who: Community, days: list[date], *, absent: int = 1) -> Iterator[tup
     for number, day in enumerate(days):
         yield "checkin", [(MAIN, p.id, day, _ms(day)) for p in active]
         yield "posting", [_posting(p, day, number, balances) for p in active]
+        earned = [(p.id, "behaviour", _amount(p.id, number)) for p in active]
+        yield "earning", [(MAIN, "points", day, *each) for each in earned]
 
 
 def _id(person: int, number: int) -> int:
@@ -106,7 +108,7 @@ def _amount(person: int, number: int) -> int:
 
 def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[Row]:
     rows, issued = [], 0
-    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0)
+    nothing = (date.min, 0, 0, 0, 0, date.min, 0, 0, 0)
     for person in people:
         paid = len(days) if person.id in active else 0
         if not paid:
@@ -120,7 +122,7 @@ def _accounts(people: list[Person], active: set[int], days: list[date]) -> list[
             sum(amount for day, amount in amounts if day >= windows.start(window, last))
             for window in ("day", "week", "month")
         )
-        history = (last, *within, total, last, paid, _id(person.id, paid - 1))
+        history = (last, *within, total, last, paid, _id(person.id, paid - 1), total)
         rows.append((MAIN, person.id, "points", total, *(0,) * 8, *history))
     own = (MAIN, 0, "points", *(0,) * 4, -issued, *(0,) * 4, *nothing)
     return [own, *rows]
@@ -136,8 +138,9 @@ COLUMNS = {
     "account": (
         "programme_id, owner_id, wallet, available, pending, held, debt, issued, redeemed, expired,"
         " clawed_back, compensation, earned_day, day_earned, week_earned, month_earned,"
-        " total_earned, checkin_day, streak, last_posting"
+        " total_earned, checkin_day, streak, last_posting, qualifying"
     ),
+    "earning": "programme_id, wallet, day, owner_id, kind, points",
     "checkin": "programme_id, member_id, day, at_ms",
     "posting": (
         "programme_id, id, key, at_ms, day, wallet, from_owner, from_bucket, to_owner, to_bucket,"
