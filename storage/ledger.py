@@ -30,6 +30,8 @@ OWED = "/owed"
 
 AMOUNT_MAX = 10**12
 KEY_MAX = 190
+REASON_MAX, RULE_MAX, ACTOR_MAX, WALLET_MAX, KIND_MAX = 64, 64, 100, 32, 24
+"""Characters of a posting's texts, as wide as their columns."""
 
 
 class Side(NamedTuple):
@@ -262,7 +264,26 @@ def _error(posting: Posting) -> str | None:
             return f"there is no bucket {side.bucket!r} for owner {side.owner_id}"
     if (source.bucket, target.bucket) not in _MOVES:
         return f"points are not posted from {source.bucket} to {target.bucket}"
+    if _unstorable(posting):
+        return "a text is longer than its column, or is none that a database can hold"
     return _odd(posting)
+
+
+def _unstorable(posting: Posting) -> bool:
+    """Whether a text would make the database refuse the row, and with it the whole batch."""
+    reason, rule, actor, wallet = posting.reason, posting.rule, posting.actor, posting.wallet
+    if (
+        len(reason) > REASON_MAX
+        or len(rule) > RULE_MAX
+        or len(actor) > ACTOR_MAX
+        or len(wallet) > WALLET_MAX
+        or len(posting.kind) > KIND_MAX
+    ):
+        return True
+    text = f"{posting.key}{reason}{rule}{actor}{wallet}{posting.kind}"
+    if "\0" in text:
+        return True
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _odd(posting: Posting) -> str | None:
