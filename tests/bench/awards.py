@@ -1,6 +1,6 @@
 """Postings as a busy store takes them: awards, with a few payments, by members of whom some do
 much (Zipf), and what the store's parts are switched off by, for comparison.
-"""  # noqa: D205, D400, D415 - one thought
+"""
 
 import gc
 import time

@@ -129,10 +129,9 @@ async def _paced(url: str, name: str, work: Sequence[Posting], rate: float) -> l
         await award(posting)
         waits.append(time.perf_counter() - due)
 
-    async with awarding(url, name) as (_, award):
-        async with asyncio.TaskGroup() as callers:
-            async for posting, due in arrivals(work, rate):
-                callers.create_task(caller(award, posting, due))
+    async with awarding(url, name) as (_, award), asyncio.TaskGroup() as callers:
+        async for posting, due in arrivals(work, rate):
+            callers.create_task(caller(award, posting, due))
     return waits
 
 
