@@ -185,8 +185,8 @@ def _accounts(way: Any, members: int, postings: int, start: int, zero: date) -> 
         f"INSERT INTO account ({columns})"
         f" {own}, 0, 0, 0, 0, 0, 0 FROM {way.series(members)}"
         f" UNION ALL SELECT {MAIN}, {FIRST_MEMBER} + n, 'points', {amount} * {times}, 0, {last},"
-        f" {windowed}, {amount} * {times}, {amount} * {times}, CASE WHEN {times} > 0 THEN {last_id} ELSE 0 END"
-        f" FROM {way.series(members)}"
+        f" {windowed}, {amount} * {times}, {amount} * {times},"
+        f" CASE WHEN {times} > 0 THEN {last_id} ELSE 0 END FROM {way.series(members)}"
     )
 
 
