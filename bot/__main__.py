@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
     again.add_argument("--apply", action="store_true", help="write what differs")
     command("migrate", _migrate, "bring the database to this version's schema")
+    bench = command("bench", _bench, "measure rates beside their baselines (in a checkout)")
+    bench.add_argument("what", nargs="...", help="such as `store --quick`; `-- --help` says more")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
     _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
@@ -203,6 +205,12 @@ def _migrate(_options: argparse.Namespace) -> int:
         engine.dispose()
     print(f"schema {before or 'none'} → {HEAD}")  # noqa: T201 - the answer
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from bot.bench_command import bench  # noqa: PLC0415 - the same
+
+    return bench([word for word in options.what if word != "--"])
 
 
 def _rules(options: argparse.Namespace) -> int:

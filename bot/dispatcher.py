@@ -16,12 +16,15 @@ from bot.hearing import hear
 from bot.worker import Asked, Job, Outcome, StoreDownError, Unit, Worker
 from handlers.event import Event
 from handlers.router import Router
+from storage.ledger import Posted, Posting
 from storage.outbox import Outgoing
 from storage.talk import Talk
 
 _log = logging.getLogger(__name__)
 
 BATCH_MAX = 256
+POSTING_SHARE = 0.25
+"""What a posting takes of a batch's room: it is a small part of the work that an event is."""
 QUEUE_MAX = 10_000
 RETRY_WAIT_MAX_S = 2.0
 
@@ -126,6 +129,18 @@ class Dispatcher:
         if outcome.error is not None:
             raise outcome.error
         return outcome.value
+
+    async def post(self, posting: Posting) -> Posted:
+        """Make one movement; those that wait at the same time are made together.
+
+        Errors: BusyError when the queue is full, ClosedError while stopping, the ledger's.
+        """
+        owner = posting.target.owner_id or posting.source.owner_id
+        outcome = await self._enqueue(posting, owner % len(self._queues))
+        if outcome.error is not None:
+            raise outcome.error
+        posted: Posted = outcome.value
+        return posted
 
     def _enqueue(self, unit: Unit, line: int, *, closing: bool = False) -> asyncio.Future[Outcome]:
         if self._closed and not closing:
@@ -232,7 +247,8 @@ def _next_batch(line: queue.SimpleQueue[_Waiting | None]) -> list[_Waiting] | No
     if first is None:
         return None
     batch = [first]
-    while len(batch) < BATCH_MAX:
+    room = BATCH_MAX - _share(first)
+    while room > 0:
         try:
             item = line.get_nowait()
         except queue.Empty:
@@ -241,4 +257,9 @@ def _next_batch(line: queue.SimpleQueue[_Waiting | None]) -> list[_Waiting] | No
             line.put(None)
             break
         batch.append(item)
+        room -= _share(item)
     return batch
+
+
+def _share(item: _Waiting) -> float:
+    return POSTING_SHARE if isinstance(item.unit, Posting) else 1

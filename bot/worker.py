@@ -18,9 +18,10 @@ from content.texts import Texts, texts
 from handlers.context import Context
 from handlers.event import Event
 from handlers.router import Handler, Match
-from storage import inbox, outbox
+from storage import inbox, ledger, outbox
 from storage.books import RaceError
 from storage.db import DATABASE_ERRORS, Tx, is_down, to_ms
+from storage.ledger import LedgerError, Posting
 from storage.limits import Limiter, Verdict
 from storage.outbox import Outgoing
 from storage.programmes import Defaults, Programme
@@ -67,7 +68,8 @@ class Apology(NamedTuple):
 
 
 Job = Callable[[Tx], Any]
-Unit = Asked | Apology | Job
+Unit = Asked | Apology | Posting | Job
+"""Postings that follow each other in a batch are made together; all else stands alone."""
 
 
 class BrokenBatchError(BaseException):
@@ -188,15 +190,35 @@ class Worker:
         """Do units in order. What a person said after something that must be run again waits."""
         outcomes: list[Outcome] = []
         held_back: set[str] = set()
+        postings: list[Posting] = []
         for unit in units:
+            if isinstance(unit, Posting):
+                postings.append(unit)
+                continue
+            outcomes += self._post(tx, postings)
+            postings = []
             sender = unit.event.sender.id if isinstance(unit, Asked | Apology) else ""
             outcome = Outcome("again") if sender in held_back else self._unit(tx, unit)
             if outcome.state == "again" and sender:
                 held_back.add(sender)
             outcomes.append(outcome)
-        return outcomes
+        return outcomes + self._post(tx, postings)
 
-    def _unit(self, tx: Tx, unit: Unit) -> Outcome:
+    def _post(self, tx: Tx, postings: Sequence[Posting]) -> list[Outcome]:
+        """Make movements together; one that the ledger refuses disturbs no other."""
+        if not postings:
+            return []
+        made = self._try(tx, lambda tx: Outcome("done", value=ledger.post_many(tx, postings)))
+        if made.state == "again":
+            return [made] * len(postings)
+        return [
+            Outcome("failed", error=each)
+            if isinstance(each, LedgerError)
+            else Outcome("done", value=each)
+            for each in made.value
+        ]
+
+    def _unit(self, tx: Tx, unit: Asked | Apology | Job) -> Outcome:
         """Do one unit in its savepoint; if it refuses or breaks, what is said instead."""
         try:
             return self._try(tx, partial(self._do, unit=unit))
@@ -229,7 +251,7 @@ class Worker:
                 raise BrokenBatchError(error) from error
             return Outcome("again", error=error)
 
-    def _do(self, tx: Tx, unit: Unit) -> Outcome:
+    def _do(self, tx: Tx, unit: Asked | Apology | Job) -> Outcome:
         if isinstance(unit, Asked):
             return self._event(tx, unit)
         if isinstance(unit, Apology):
@@ -373,4 +395,4 @@ def _name(error: BaseException) -> str:
 def _key(unit: Unit) -> str:
     if isinstance(unit, Asked | Apology):
         return unit.event.key
-    return getattr(unit, "__name__", "job")
+    return unit.key if isinstance(unit, Posting) else getattr(unit, "__name__", "job")

@@ -30,6 +30,8 @@ OWED = "/owed"
 
 AMOUNT_MAX = 10**12
 KEY_MAX = 190
+REASON_MAX, RULE_MAX, ACTOR_MAX, WALLET_MAX, KIND_MAX = 64, 64, 100, 32, 24
+"""Characters of a posting's texts, as wide as their columns."""
 
 
 class Side(NamedTuple):
@@ -262,7 +264,26 @@ def _error(posting: Posting) -> str | None:
             return f"there is no bucket {side.bucket!r} for owner {side.owner_id}"
     if (source.bucket, target.bucket) not in _MOVES:
         return f"points are not posted from {source.bucket} to {target.bucket}"
+    if _unstorable(posting):
+        return "a text is longer than its column, or is none that a database can hold"
     return _odd(posting)
+
+
+def _unstorable(posting: Posting) -> bool:
+    """Whether a text would make the database refuse the row, and with it the whole batch."""
+    reason, rule, actor, wallet = posting.reason, posting.rule, posting.actor, posting.wallet
+    if (
+        len(reason) > REASON_MAX
+        or len(rule) > RULE_MAX
+        or len(actor) > ACTOR_MAX
+        or len(wallet) > WALLET_MAX
+        or len(posting.kind) > KIND_MAX
+    ):
+        return True
+    text = f"{posting.key}{reason}{rule}{actor}{wallet}{posting.kind}"
+    if "\0" in text:
+        return True
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _odd(posting: Posting) -> str | None:
@@ -332,7 +353,7 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     Errors: InsufficientError, CappedError, LedgerError (a missing account, more than is owed).
     """
     target = posting.target
-    payer, earner = (_member(tx, posting, side) for side in (posting.source, target))
+    payer, earner = _member(tx, posting, posting.source), _member(tx, posting, target)
     amount = posting.amount
     if payer is not None:
         _check_funds(tx, posting, payer)
@@ -387,7 +408,7 @@ def _cut(tx: Tx, posting: Posting, earner: Account) -> int:
     left, counts = accounts.allowed(earner, posting.caps, posting.amount, posting.day)
     if left == 0:
         raise CappedError(f"the caps of owner {earner.owner_id} leave nothing")
-    tx.books.put(tx.books.accounts[earner[:3]]._replace(counts=counts))
+    tx.books.put(accounts.changed(tx.books.accounts[earner[:3]], counts=counts))
     return left
 
 
@@ -480,7 +501,7 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
     changes: dict[str, Any] = {bucket: after, "last_posting": id_}
     if bucket == "debt" and not account.debt:
         changes["owed_since"] = posting.day
-    books.put(account._replace(**changes))
+    books.put(accounts.changed(account, **changes))
     return after, before, taken
 
 
@@ -502,7 +523,7 @@ def _credit(  # noqa: PLR0917 - the other half of _debit
     changes: dict[str, Any] = {bucket: after, "last_posting": id_}
     if bucket == "debt" and not after:
         changes["owed_since"] = NEVER
-    books.put(account._replace(**changes))
+    books.put(accounts.changed(account, **changes))
     return after, before
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.bench.figures import Plan, Result, surroundings, watched, write_json
 
 NAMES = ("checkins", "checkins_postgres", "latency", "start", "boards", "peers", "store", "talk")
+FULL_SIZE, QUICK_SIZE = 1_000_000, 20_000
+"""Postings in the largest store of `store`, unless `--size` says otherwise."""
 
 
 def main() -> int:
@@ -18,6 +20,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write everything there as well")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    parser.add_argument("--size", type=int, metavar="POSTINGS", help="store: how large it grows")
     options = parser.parse_args()
     names = options.names or NAMES
     if unknown := set(names) - {*NAMES, "profile"}:
@@ -28,7 +31,8 @@ def main() -> int:
         result = Result(name)
         with tempfile.TemporaryDirectory(prefix=f"qunying-bench-{name}-") as folder:
             rounds = 1 if options.quick else options.rounds
-            plan = Plan(rounds, options.quick, Path(folder))
+            size = options.size or (QUICK_SIZE if options.quick else FULL_SIZE)
+            plan = Plan(rounds, options.quick, Path(folder), size)
             with watched(result):
                 importlib.import_module(f"tests.bench.{name}").run(plan, result)
         gc.collect()

@@ -18,6 +18,35 @@ from typing import Any
 PACKAGES = ("sqlalchemy", "psycopg", "msgspec", "limits", "python-telegram-bot")
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure should reach: the medians of measures by name, and of the ratio."""
+
+    least: dict[str, float] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    ratio: float | None = None
+    ratio_most: float | None = None
+
+    def said(self) -> str:
+        parts = [f"{name} ≥ {_short(value)}".strip() for name, value in self.least.items()]
+        parts += [f"{name} ≤ {_short(value)}".strip() for name, value in self.most.items()]
+        parts += [f"ratio ≥ {self.ratio:.2f}"] if self.ratio is not None else []
+        parts += [f"ratio ≤ {self.ratio_most:.2f}"] if self.ratio_most is not None else []
+        return ", ".join(parts)
+
+    def met(self, figure: "Figure") -> bool:
+        found = {name: median(values) for name, values in figure.values.items()}
+        ratio = median(figure.ratios) if figure.ratios else None
+        return all(
+            (
+                *(found[name] >= value for name, value in self.least.items()),
+                *(found[name] <= value for name, value in self.most.items()),
+                self.ratio is None or (ratio is not None and ratio >= self.ratio),
+                self.ratio_most is None or (ratio is not None and ratio <= self.ratio_most),
+            )
+        )
+
+
 @dataclass(slots=True)
 class Figure:
     """One row: several measures, each with a value per round; `base` is what it is compared to.
@@ -30,6 +59,7 @@ class Figure:
     values: dict[str, list[float]]
     base: list[float] | None = None
     note: str = ""
+    goal: Goal | None = None
 
     @property
     def ratios(self) -> list[float]:
@@ -49,6 +79,8 @@ class Figure:
                 "min": min(self.ratios),
                 "max": max(self.ratios),
             }
+        if self.goal is not None:
+            row["goal"] = {"said": self.goal.said(), "met": self.goal.met(self)}
         return row | ({"note": self.note} if self.note else {})
 
     def line(self) -> str:
@@ -61,7 +93,10 @@ class Figure:
             low, high = min(self.ratios), max(self.ratios)
             ratio = f"  ratio {median(self.ratios):.2f} [{low:.2f}–{high:.2f}]"
         note = f"  ({self.note})" if self.note else ""
-        return f"  {self.name:<46} {self.unit:<5} {' · '.join(parts)}{ratio}{note}"
+        goal = ""
+        if self.goal is not None:
+            goal = f"  {'✓' if self.goal.met(self) else '✗'} goal {self.goal.said()}"
+        return f"  {self.name:<46} {self.unit:<5} {' · '.join(parts)}{ratio}{goal}{note}"
 
 
 def one(name: str, unit: str, values: list[float], **more: Any) -> Figure:
@@ -101,6 +136,8 @@ class Plan:
     rounds: int
     quick: bool
     folder: Path
+    postings: int = 1_000_000
+    """How large the largest store of `store` grows."""
 
     def size(self, full: int, quick: int) -> int:
         return quick if self.quick else full

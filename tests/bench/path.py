@@ -7,9 +7,9 @@ import asyncio
 import gc
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -347,10 +347,7 @@ def _replay(
 
 def replay_together(url: str, records: list[list[Step]]) -> float:
     """Seconds for several records at once, each on a connection and thread of its own."""
-    threads = [threading.Thread(target=replay, args=(url, steps)) for steps in records]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - started
+    with ThreadPoolExecutor(len(records)) as threads:
+        started = time.perf_counter()
+        list(threads.map(lambda steps: replay(url, steps), records))
+        return time.perf_counter() - started

@@ -58,14 +58,14 @@ def worker(engine: Engine, clock: Callable[[], datetime] = now) -> Worker:
     return Worker(engine, clock=clock, rng=Random(7), limiter=None, defaults=DEFAULTS)
 
 
-def open_groups(engine: Engine, *chats: str) -> None:
-    """Make the programme and groups of its owner."""
+def open_groups(engine: Engine, *chats: str, by_owner: bool = True) -> None:
+    """Make the programme and groups of its owner; others' groups have programmes of their own."""
 
     def make(tx: Tx) -> None:
         programmes.create(tx, MAIN, "营", DEFAULTS, now())
         for chat in chats or (GROUP,):
             programmes.open_group(
-                tx, PLATFORM, chat, "露营群", by_owner=True, defaults=DEFAULTS, now=now()
+                tx, PLATFORM, chat, "露营群", by_owner=by_owner, defaults=DEFAULTS, now=now()
             )
 
     (outcome,) = worker(engine).run([make])

@@ -21,6 +21,7 @@ from storage.ledger import (
     Posted,
     Side,
 )
+from storage.tables import posting as posting_table
 from tests.storage.books import (
     DAY,
     NOW,
@@ -497,6 +498,32 @@ def test_no_key_is_taken_for_the_second_half_of_another(engine: Engine) -> None:
         assert ledger.post(tx, asked) == first._replace(replayed=True)
         with pytest.raises(GoneError):
             undoing.reverse(tx, camp, first.id, undo("back"), amount=4)
+
+
+@pytest.mark.parametrize("reason", ["r" * 65, "a\0b", "half of 😀: \ud83d"])
+def test_one_that_no_database_can_hold_does_not_disturb_the_others(
+    engine: Engine, reason: str
+) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        goal = Side(member(tx, camp), "available")
+        whole = posting(camp, goal, 7, reason="r" * 63 + "😀")
+        bad = posting(camp, goal, 5, reason=reason)
+        results = ledger.post_many(tx, [posting(camp, goal, 5), bad, whole])
+        assert [type(result) for result in results] == [Posted, LedgerError, Posted]
+    with transaction(engine) as tx:
+        assert buckets(tx, camp, goal.owner_id) == {"available": 12}
+
+
+def test_texts_are_refused_where_their_columns_end() -> None:
+    most = {
+        "reason": ledger.REASON_MAX,
+        "rule": ledger.RULE_MAX,
+        "actor": ledger.ACTOR_MAX,
+        "wallet": ledger.WALLET_MAX,
+        "kind": ledger.KIND_MAX,
+    }
+    assert {name: posting_table.c[name].type.length for name in most} == most
 
 
 def test_one_without_a_zone_does_not_disturb_the_others(engine: Engine) -> None:

@@ -134,7 +134,7 @@ class Purse:
 
 @dataclass
 class Move:
-    """A movement that can be reversed."""
+    """A movement that can be reversed; `own` are its lots without those that paid a debt."""
 
     wallet: str
     source: Side
@@ -146,6 +146,7 @@ class Move:
     matures: date | None = None
     done: int = 0
     pends: int = 0
+    own: Lots = field(default_factory=list)
 
 
 @dataclass
@@ -284,6 +285,7 @@ class Model:
         if (source.bucket, target.bucket) == ("issued", "available"):
             self.purses[target.owner_id, wallet].earned.append((asked.day, amount))
         sides = source, target
+        owed = self.purses[target.owner_id, wallet].debt if target.bucket == "available" else 0
         told, moved = self.flow(wallet, sides, amount, asked.day, asked.reason, lots=lots)
         if target.bucket == "held":
             self.holds[asked.key] = Held(source.owner_id, wallet, amount, moved, due)
@@ -293,6 +295,7 @@ class Model:
                 wallet, source, target, amount, moved, asked.day, asked.expires, asked.matures
             )
             self.moves[asked.key].pends = amount if target.bucket == "pending" else 0
+            self.moves[asked.key].own = take(moved, min(owed, amount))[1]
         self.known[asked.key] = content, Result(told, amount)
         return Result(told, amount)
 
@@ -370,9 +373,9 @@ class Model:
         told = []
         for bucket, part, start in (("available", there, 0), ("debt", amount - there, there)):
             if part:
-                own = piece(move.lots, move.done + start, part)
+                own = piece(move.own, move.done + start, part)
                 sides = Side(taker.owner_id, bucket), goal
-                lots = own if giver.owner_id else None
+                lots = piece(move.lots, move.done + start, part) if giver.owner_id else None
                 told.append(self.flow(wallet, sides, part, *say, lots=lots, first=own)[0])
         if giver.bucket == "issued":
             self.purses[taker.owner_id, wallet].earned.append((move.day, -amount))
@@ -386,6 +389,7 @@ class Model:
             last = move.expires or NEVER
             move.pends, move.day = 0, today
             move.lots = [(last if last >= today else today + timedelta(days=1), move.amount)]
+            move.own = move.lots
             self.purses[owner, move.wallet].earned.append((today, amount))
             sides = Side(owner, "pending"), Side(owner, "available")
             self.flow(move.wallet, sides, amount, today, "mature", lots=[(last, amount)])
