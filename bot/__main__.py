@@ -5,12 +5,16 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot import logs
 from bot.config import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from bot.desk import Desk
 
 DEMO_PORT = 8080
 
@@ -47,8 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--offline", action="store_true", help="nothing outside this process")
     command("commands", _commands, "list the chat commands")
     command("verify", _verify, "prove that the books are right, and the chain unbroken")
+    again = command("rebuild", _rebuild, "compare everything that follows from the postings")
+    again.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
+    again.add_argument("--apply", action="store_true", help="write what differs")
     command("migrate", _migrate, "bring the database to this version's schema")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
+    _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
     return parser
 
@@ -66,6 +74,20 @@ def _keys_parser(keys: argparse.ArgumentParser) -> None:
     revoke = ways.add_parser("revoke", help="let a key be refused from now on")
     for way in (rotate, revoke):
         way.add_argument("prefix", help="the first part of the key, after qy_")
+
+
+def _reviews_parser(reviews: argparse.ArgumentParser) -> None:
+    ways = reviews.add_subparsers(required=True, metavar="what", dest="verb")
+    listed = ways.add_parser("list", help="list what waits, the oldest first")
+    listed.add_argument("--most", type=int, default=50, help="how many (default 50)")
+    approve = ways.add_parser("approve", help="pay what has waited")
+    refuse = ways.add_parser("refuse", help="pay nothing")
+    for way in (approve, refuse):
+        way.add_argument("number", type=int, nargs="*", help="the numbers that list shows")
+        way.add_argument("--all", action="store_true", help="everything that waits now")
+        way.add_argument("--by", required=True, help="who decides: it is kept")
+    for way in (listed, approve, refuse):
+        way.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
 
 
 def _rules_parser(rules: argparse.ArgumentParser) -> None:
@@ -190,15 +212,36 @@ def _rules(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     from bot import keyring  # noqa: PLC0415 - the same
+
+    work = {"new": keyring.new, "list": keyring.show_all}
+    work |= {"rotate": keyring.rotate, "revoke": keyring.revoke}
+    return _at_desk(work[options.verb], options)
+
+
+def _reviews(options: argparse.Namespace) -> int:
+    from bot import reviewing  # noqa: PLC0415 - the same
+
+    work = {"list": reviewing.show, "approve": reviewing.approve, "refuse": reviewing.refuse}
+    return _at_desk(work[options.verb], options)
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from bot.rebuild import rebuild  # noqa: PLC0415 - the same
+
+    return _at_desk(rebuild, options)
+
+
+def _at_desk(
+    work: Callable[["Desk", argparse.Namespace], None], options: argparse.Namespace
+) -> int:
+    """Do a command's work on the store; its troubles are said in one line."""
     from bot.desk import DeskError, open_desk  # noqa: PLC0415 - the same
     from bot.worker import StoreDownError  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
 
-    work = {"new": keyring.new, "list": keyring.show_all}
-    work |= {"rotate": keyring.rotate, "revoke": keyring.revoke}
     try:
         with open_desk(load_settings()) as desk:
-            work[options.verb](desk, options)
+            work(desk, options)
     except (DeskError, StoreDownError) as error:
         return _fail(str(error))
     except DATABASE_ERRORS as error:

@@ -19,7 +19,7 @@ from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import audit, proof
-from storage.clockwork import run_due
+from storage.clockwork import run_daily, run_due
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
@@ -116,6 +116,7 @@ class App:
         done = 1
         while done:  # a few hundred at a time: events go between
             done = await self.dispatcher.run(partial(run_due, now=self.clock()))
+            done += await self.dispatcher.run(partial(run_daily, now=self.clock()))
 
     async def _audit(self) -> None:
         """Prove the books beside the running bot; a fault is the operator's to look at."""

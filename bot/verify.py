@@ -5,6 +5,7 @@ import sys
 from bot.config import load_settings
 from storage import audit, proof
 from storage.db import open_engine, reading
+from storage.rebuilding import all_differences
 from storage.schema import HEAD, current
 
 
@@ -19,9 +20,10 @@ def verify() -> int:
             return 1
         with reading(engine) as tx:
             faults = audit.faults(tx) + proof.chain_faults(tx, progress=_progress)
+            faults += all_differences(tx)
     finally:
         engine.dispose()
-    print("\n".join(faults) or "The books are right: sums, buckets, lots, holds, chain.")  # noqa: T201 - the answer
+    print("\n".join(faults) or "The books are right: sums, buckets, lots, holds, boards, chain.")  # noqa: T201 - the answer
     return 1 if faults else 0
 
 

@@ -19,6 +19,7 @@ from handlers.context import Context
 from handlers.event import Event
 from handlers.router import Handler, Match
 from storage import inbox, outbox
+from storage.books import RaceError
 from storage.db import DATABASE_ERRORS, Tx, is_down, to_ms
 from storage.limits import Limiter, Verdict
 from storage.outbox import Outgoing
@@ -127,6 +128,8 @@ class Worker:
         if len(units) > 1:
             try:
                 outcomes = self._transaction(units)
+            except RaceError as error:
+                _log.info("batch of %d one by one: %s", len(units), error)
             except DATABASE_ERRORS as error:
                 self.unsure = True
                 _log.warning("batch of %d broken, one by one: %s", len(units), _name(error))
@@ -146,6 +149,8 @@ class Worker:
         for number in range(ALONE_TRIES):
             try:
                 outcome = self._transaction([unit], careful=number > 0)[0]
+            except RaceError as problem:
+                error = problem
             except DATABASE_ERRORS as problem:
                 self.unsure = True
                 error = problem

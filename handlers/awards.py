@@ -1,18 +1,30 @@
-"""What a member is paid for what he does in chat: a part of the rules, as a posting."""
+"""What a member is paid for what he does in chat, by the rules and his level."""
 
 from datetime import timedelta
 
-from content.earning import Earned
+from content.earning import Deed, Earned, earned
 from handlers.context import Context
-from storage import ledger
-from storage.ledger import ISSUED, CappedError, Posting, Side
+from storage import awards, ledger, levels
+from storage.awards import Award
+from storage.ledger import ISSUED, Posting, Side
 
 
-def pay(ctx: Context, part: Earned, *, key: str, reason: str) -> int:
-    """Post what a rule pays for today; return how much of it the member's caps have left.
+def pay(ctx: Context, event: str, *, key: str, streak: bool = False) -> list[Award]:
+    """Pay all that the rules give for today's check-in or a message.
 
-    The caller has just written a row that makes the key new: a check-in, the event's receipt.
+    The caller has just written a row that makes the key new: a check-in's, the event's receipt.
     """
+    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
+    deed = Deed(
+        event=event,
+        streak=streak,
+        platform=ctx.event.platform,
+        level=level.id if level else None,
+    )
+    return [_paid(ctx, part, key, event) for part in earned(ctx.rules, deed)]
+
+
+def _paid(ctx: Context, part: Earned, key: str, reason: str) -> Award:
     posting = Posting(
         programme_id=ctx.programme.id,
         key=key,
@@ -29,7 +41,4 @@ def pay(ctx: Context, part: Earned, *, key: str, reason: str) -> int:
         expires=ctx.today + timedelta(days=part.expires_days) if part.expires_days else None,
         caps=part.caps,
     )
-    try:
-        return ledger.post(ctx.tx, posting, fresh=True).amount
-    except CappedError:
-        return 0
+    return awards.award(ctx.tx, ctx.rules, posting, today=ctx.today, now=ctx.now)

@@ -1,13 +1,17 @@
 """Check in: the day's points, once a day, more for days in a row."""
 
-from content.checkin import award
-from content.earning import Deed, earned
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from content import checkin as day
 from content.message import Refusal, Reply
 from handlers import makeup
 from handlers.awards import pay
 from handlers.context import Context
 from handlers.router import Router
 from storage import checkins, ledger, members
+from storage.awards import Award
 
 router = Router()
 
@@ -21,27 +25,30 @@ def checkin(ctx: Context) -> Reply:
     if streak is None:  # perhaps this very moment, on another platform: look again
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
-    day = award(ctx.rules.checkin, streak=streak)
-    key = f"{ctx.today}/checkin/{member.id}"
-    parts = earned(ctx.rules, _deed(ctx, bonus=day.bonus))
-    points = sum(pay(ctx, part, key=key, reason="checkin") for part in parts)
-    words = "checkin.bonus" if day.bonus else "checkin.done"
-    if day.to_bonus == 1:
-        words = "checkin.eve"
-    said = ctx.texts.say(
-        words if points else "checkin.full",
+    result = day.award(ctx.rules.checkin, streak=streak)
+    paid = pay(ctx, "checkin", key=f"{ctx.today}/checkin/{member.id}", streak=result.bonus)
+    reply = ctx.say(
+        _answer(result, paid),
         name=ctx.name,
-        points=points,
+        points=sum(award.points for award in paid),
         streak=streak,
-        to_bonus=day.to_bonus,
+        to_bonus=result.to_bonus,
         percent=round(ctx.rules.checkin.streak.bonus * 100),
         balance=ledger.account(ctx.tx, ctx.programme.id, member.id).available,
+        buttons=buttons,
+        private=True,
     )
     if streak == 1:
         line, repair = makeup.offer(ctx, member.checkin_day)
-        said, buttons = f"{said}\n{line}".rstrip(), (*repair, *buttons)
-    return Reply(said, buttons, private=True)
+        text = f"{reply.text}\n{line}".rstrip()
+        reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
+    return ctx.with_rise(reply, (award.level for award in paid))
 
 
-def _deed(ctx: Context, *, bonus: bool) -> Deed:
-    return Deed(event="checkin", streak=bonus, platform=ctx.event.platform)
+def _answer(result: day.Award, paid: Sequence[Award]) -> str:
+    """Return the key of the text that tells what a check-in has brought."""
+    if not any(award.points for award in paid):
+        return "checkin.review" if any(award.review for award in paid) else "checkin.full"
+    if result.to_bonus == 1:
+        return "checkin.eve"
+    return "checkin.bonus" if result.bonus else "checkin.done"

@@ -1,13 +1,16 @@
 """What a handler gets: the one page that a feature's author reads."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from random import Random
 from typing import Any
 
+from msgspec import structs
+
 from content.message import Button, Buttons, Refusal, Reply
 from content.names import isolate
-from content.rulebook import Rulebook
+from content.rulebook import LevelRule, Rulebook
 from content.texts import Texts
 from handlers.event import Event
 from storage.db import Tx
@@ -69,6 +72,14 @@ class Context:
     ) -> Reply:
         """Return the text `key` with its placeholders filled."""
         return Reply(self.texts.say(key, **values), buttons, private=private)
+
+    def with_rise(self, reply: Reply, risen: Iterable[LevelRule | None]) -> Reply:
+        """Return the answer with a line for the highest level that the member has risen to."""
+        level = max((each for each in risen if each), key=lambda each: each.min, default=None)
+        if level is None:
+            return reply
+        line = self.texts.say("level.up", name=self.name, level=level.name)
+        return structs.replace(reply, text=f"{reply.text}\n{line}")
 
     def button(self, command: str, **values: Any) -> Button:
         """Return the button of a command, labelled by the text `button.<command>`."""

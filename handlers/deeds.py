@@ -10,11 +10,22 @@ from content.earning import CAMPAIGN, Earned, earned, rules_for
 from content.earning import Deed as Doing
 from content.message import Refusal
 from content.notice import COMPLETED, REFUNDED, Notice
-from storage import deeds, ledger, members, programmes, rulebooks, undoing
+from storage import (
+    awards,
+    deeds,
+    ledger,
+    levels,
+    members,
+    programmes,
+    rebates,
+    reviews,
+    rulebooks,
+    undoing,
+)
 from storage.books import POINTS
 from storage.db import Tx, to_ms
 from storage.deeds import Deed, Part
-from storage.ledger import AMOUNT_MAX, ISSUED, CappedError, GoneError, Posting, Side
+from storage.ledger import AMOUNT_MAX, ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
 from storage.rulebooks import Version
 from storage.undoing import Undo
@@ -108,7 +119,9 @@ def _take(work: _Work, notice: Notice) -> Receipt:
         return Receipt(same, replayed=True)
     if bought is not None and bought.refunded_fen == bought.amount_fen:
         raise Refusal("deed.order_refunded", order=notice.order)
-    return _note(work, notice, member_id, mark, parts=_earn(work, notice, member_id))
+    parts = _earn(work, notice, member_id)
+    month = _spend(work, notice, member_id) if notice.event == COMPLETED else None
+    return _note(work, notice, member_id, mark, parts=parts, month=month)
 
 
 def _fingerprint(notice: Notice) -> str:
@@ -135,7 +148,14 @@ def _member(work: _Work, notice: Notice, of_order: Deed | None) -> int:
 
 
 def _note(
-    work: _Work, notice: Notice, member_id: int, mark: str, *, parts: tuple[Part, ...], fen: int = 0
+    work: _Work,
+    notice: Notice,
+    member_id: int,
+    mark: str,
+    *,
+    parts: tuple[Part, ...],
+    fen: int = 0,
+    month: date | None = None,
 ) -> Receipt:
     """Keep a deed, to be written with the others."""
     deed = Deed(
@@ -151,6 +171,7 @@ def _note(
         refunded_freight_fen=0,
         at_ms=to_ms(notice.at),
         fingerprint=mark,
+        spent_month=month,
         parts=parts,
     )
     work.new.append(deed)
@@ -158,6 +179,15 @@ def _note(
     if deed.order_no:
         work.orders.setdefault(deed.order_no, []).append(deed)
     return Receipt(deed, replayed=False)
+
+
+def _spend(work: _Work, notice: Notice, member_id: int) -> date | None:
+    """Count what an order paid for goods, for a month's rebate; return the month."""
+    goods = (notice.amount_fen or 0) - notice.freight_fen
+    if not goods:
+        return None
+    day, today = work.day(notice.at), work.day(work.now)
+    return rebates.spend(work.tx, work.here, member_id, day, today, goods)
 
 
 def _write(work: _Work) -> None:
@@ -171,11 +201,13 @@ def _write(work: _Work) -> None:
 def _earn(work: _Work, notice: Notice, member_id: int) -> tuple[Part, ...]:
     """Post what a deed earns. Everything is checked before the first posting."""
     version = rulebooks.in_force(work.tx, work.here.id, notice.at)
+    level = levels.held(version.rules, ledger.account(work.tx, work.here.id, member_id))
     doing = Doing(
         event=notice.event,
         amount_fen=notice.amount_fen or 0,
         freight_fen=notice.freight_fen,
         platform=notice.platform or "",
+        level=level.id if level else None,
     )
     if not doing.platform:
         for rule in version.rules.earn:
@@ -236,14 +268,13 @@ def _award(  # noqa: PLR0917 - a part, whose it is, and under which rules
         matures=ripe if pends else None,
         caps=part.caps,
     )
-    try:
-        posted = ledger.post(work.tx, posting, fresh=True)
-    except CappedError:
-        return kept._replace(withheld="cap")
-    if subject:
+    today = work.day(work.now)
+    paid = awards.award(work.tx, version.rules, posting, today=today, now=work.now)
+    if subject and (paid.posting or paid.review):
         deeds.pay_once(work.tx, work.here.id, kept, subject)
-    cut = "cap" if posted.amount < part.points else ""
-    return kept._replace(points=posted.amount, posting=posted.id, withheld=cut)
+    return kept._replace(
+        points=paid.points, posting=paid.posting, withheld=paid.withheld, review=paid.review
+    )
 
 
 # -- taking back ---------------------------------------------------------------------------------
@@ -274,6 +305,12 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
         if (part := _take_back(work, original, points, undo, notice.key))
     ]
     deeds.note_refund(work.tx, bought, fen, notice.freight_fen)
+    if bought.spent_month:
+        goods = fen - notice.freight_fen
+        back = undo._replace(key=f"{undo.day}/rebate/{bought.spent_month:%Y-%m}/{notice.key}.")
+        rebates.unspend(work.tx, work.here.id, bought.member_id, bought.spent_month, goods, back)
+    has = ledger.account(work.tx, work.here.id, bought.member_id)
+    levels.keep(work.tx, work.here.rules, has, work.day(work.now))
     of_order = work.orders[bought.order_no or ""]
     of_order[of_order.index(bought)] = work.known[bought.key] = after
     return _note(work, notice, bought.member_id, mark, parts=tuple(parts), fen=fen)
@@ -282,11 +319,20 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
 def _due(work: _Work, before: Deed, after: Deed) -> Iterator[tuple[Part, int]]:
     """Yield how many points of which part a refund takes back."""
     for part in before.parts:
-        yield part, _returned(after, part) - _returned(before, part)
+        now = _by_now(work, part)
+        yield now, _returned(after, now) - _returned(before, now)
     if after.refunded_fen == after.amount_fen:
         for deed in work.orders[before.order_no or ""]:
             if deed.event not in {COMPLETED, REFUNDED}:
-                yield from ((part, part.points) for part in deed.parts)
+                yield from ((now, now.points) for now in (_by_now(work, p) for p in deed.parts))
+
+
+def _by_now(work: _Work, part: Part) -> Part:
+    """Return a part that had to wait as it stands now, with the points that it was for."""
+    known = reviews.get(work.tx, work.here.id, part.review) if part.review else None
+    if known is None or known.state not in {reviews.WAITING, reviews.APPROVED}:
+        return part
+    return part._replace(points=known.posting.amount, posting=known.posted)
 
 
 def _returned(order: Deed, part: Part) -> int:
@@ -301,7 +347,15 @@ def _returned(order: Deed, part: Part) -> int:
 
 
 def _take_back(work: _Work, part: Part, points: int, undo: Undo, key: str) -> Part | None:
-    """Reverse so much of a posting; None when nothing is left of it, or nothing was due."""
+    """Reverse so much of a posting; None when nothing is left of it, or nothing was due.
+
+    Of what still waits for a review, so much does not wait any more.
+    """
+    if part.review and not part.posting and points:
+        known = reviews.get(work.tx, work.here.id, part.review)
+        if known is not None:
+            reviews.shrink(work.tx, work.here.id, known.id, known.amount - points, now=work.now)
+        return None
     if not part.posting or not points:
         return None
     undo = undo._replace(key=f"{undo.day}/refund/{part.posting}/{key}.")

@@ -1,15 +1,17 @@
 """What a member has: balance, streak, rank, and the last movements with their reasons."""
 
+from collections.abc import Iterator
 from datetime import date
 from itertools import islice
 from typing import NamedTuple
 
 from content.checkin import streak_now
+from content.levels import lost_on, to_next
 from content.message import Refusal, Reply
 from content.names import clean_name, isolate
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards, history
+from storage import boards, history, ledger, levels
 
 router = Router()
 LINES, LINES_MAX = 10, 30
@@ -35,7 +37,31 @@ def points(ctx: Context) -> Reply:
         if own
         else ctx.texts.say("points.unranked")
     )
-    return Reply(f"{text}\n{rank}", ctx.row("checkin", "ledger", "top week"), private=True)
+    lines = (text, rank, *_standing(ctx))
+    return Reply("\n".join(lines), ctx.row("checkin", "ledger", "top week"), private=True)
+
+
+def _standing(ctx: Context) -> Iterator[str]:
+    """Tell the level with what is missing for the next, and what is on its way or owed."""
+    member, say = ctx.member, ctx.texts.say
+    has = ledger.account(ctx.tx, ctx.programme.id, member.id)
+    level = levels.held(ctx.rules, has)
+    ahead = to_next(ctx.rules, max(has.qualifying, level.min)) if level else None
+    if level and len(ctx.rules.level) > 1:
+        if ahead:
+            missing = ahead.level.min - has.qualifying
+            yield say("points.level", level=level.name, missing=missing, next=ahead.level.name)
+        else:
+            yield say("points.top_level", level=level.name)
+        standing = levels.standing(has)
+        until = lost_on(ctx.rules, standing) if standing else None
+        if until and has.qualifying < level.min:
+            short = level.min - has.qualifying
+            yield say("points.losing", day=f"{until:%m-%d}", missing=short, level=level.name)
+    if member.pending:
+        yield say("points.pending", pending=member.pending)
+    if member.debt:
+        yield say("points.debt", debt=-member.debt)
 
 
 @router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}")
@@ -52,7 +78,10 @@ def statement(ctx: Context) -> Reply:
             reason = ctx.texts.say("ledger.times", reason=reason, n=line.times)
         rows.append(
             ctx.texts.say(
-                "ledger.line", day=f"{line.day:%m-%d}", amount=f"{line.amount:+d}", reason=reason
+                "ledger.waiting" if line.bucket == "pending" else "ledger.line",
+                day=f"{line.day:%m-%d}",
+                amount=f"{line.amount:+d}",
+                reason=reason,
             )
         )
     return Reply("\n".join(rows), ctx.row("checkin", "points"), private=True)
@@ -62,6 +91,7 @@ class _Line(NamedTuple):
     day: date
     amount: int
     reason: str
+    bucket: str
     times: int = 1
 
 
@@ -69,7 +99,7 @@ def _lines(ctx: Context, count: int) -> list[_Line]:
     lines: list[_Line] = []
     moves = history.movements(ctx.tx, ctx.programme.id, ctx.member.id)
     for move in islice(moves, ROWS_MAX):
-        line = _Line(move.day, move.amount, move.reason)
+        line = _Line(move.day, move.amount, move.reason, move.bucket)
         last = lines[-1] if lines else None
         if last and line.reason == "activity" and (last.day, last.reason) == (line.day, "activity"):
             lines[-1] = last._replace(amount=last.amount + line.amount, times=last.times + 1)

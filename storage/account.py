@@ -39,6 +39,11 @@ class Account(NamedTuple):
     counts: str = ""
     next_expiry: date = NEVER
     last_posting: int = 0
+    qualifying: int = 0
+    qualifying_after: date = date.min
+    level: str = ""
+    below_since: date = NEVER
+    owed_since: date = NEVER
 
 
 def earn(account: Account, amount: int, day: date) -> Account:
@@ -63,6 +68,7 @@ def earn(account: Account, amount: int, day: date) -> Account:
         week_earned=sums[1],
         month_earned=sums[2],
         total_earned=account.total_earned + amount,
+        qualifying=account.qualifying + (amount if day > account.qualifying_after else 0),
     )
 
 
@@ -155,7 +161,22 @@ def lots_text(lots: Lots) -> str | None:
     return ",".join(f"{day}:{points}" for day, points in lots if day != NEVER) or None
 
 
+def gift_text(taken: Lots, given: Lots) -> str | None:
+    """Return the lots of a gift: those taken, and after a `>` those given, where they differ."""
+    one, two = lots_text(taken), lots_text(given)
+    return one if one == two else f"{one or ''}>{two or ''}"
+
+
 def read_lots(text: str | None) -> Lots:
-    """Return the lots of a posting's text."""
+    """Return the lots of a posting's text; of a gift's, those taken."""
+    return _read((text or "").partition(">")[0])
+
+
+def read_given(text: str | None) -> Lots:
+    """Return the lots of a posting's text; of a gift's, those given."""
+    return _read((text or "").rpartition(">")[2])
+
+
+def _read(text: str) -> Lots:
     pairs = [part.partition(":") for part in text.split(",")] if text else []
     return tuple((date.fromisoformat(day), int(points)) for day, _, points in pairs)

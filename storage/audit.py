@@ -15,10 +15,10 @@ _BUCKETS = " UNION ALL ".join(
     for bucket in MEMBER_BUCKETS + PROGRAMME_BUCKETS
 )
 _EARNED = (
-    "SELECT programme_id, to_owner AS owner_id, wallet, amount FROM posting"
+    "SELECT programme_id, to_owner AS owner_id, wallet, kind, amount FROM posting"
     " WHERE to_bucket IN ('available', 'debt') AND (from_bucket = 'issued'"
     " OR (from_bucket = 'pending' AND from_owner = to_owner))"
-    " UNION ALL SELECT r.programme_id, r.from_owner, r.wallet, -r.amount FROM posting r"
+    " UNION ALL SELECT r.programme_id, r.from_owner, r.wallet, r.kind, -r.amount FROM posting r"
     " JOIN posting o ON o.programme_id = r.programme_id AND o.id = r.reverses"
     " WHERE r.to_bucket = 'clawed_back' AND r.from_bucket <> 'pending' AND o.from_bucket = 'issued'"
 )
@@ -51,6 +51,27 @@ _CHECKS = {
         " GROUP BY programme_id, owner_id, wallet) p ON p.programme_id = a.programme_id"
         " AND p.owner_id = a.owner_id AND p.wallet = a.wallet"
         " WHERE a.owner_id <> 0 AND a.total_earned <> COALESCE(p.earned, 0)"
+    ),
+    "what was earned by day is what was earned in all, and since a day what qualifies": Sql(
+        "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
+        " (SELECT e.programme_id, e.owner_id, e.wallet, SUM(e.points) AS points,"
+        " SUM(CASE WHEN e.day > b.qualifying_after THEN e.points ELSE 0 END) AS qualifying"
+        " FROM earning e JOIN account b ON b.programme_id = e.programme_id"
+        " AND b.owner_id = e.owner_id AND b.wallet = e.wallet"
+        " GROUP BY e.programme_id, e.owner_id, e.wallet) s ON s.programme_id = a.programme_id"
+        " AND s.owner_id = a.owner_id AND s.wallet = a.wallet WHERE a.owner_id <> 0"
+        " AND (a.total_earned <> COALESCE(s.points, 0)"
+        " OR a.qualifying <> COALESCE(s.qualifying, 0))"
+    ),
+    "what was earned by kind is what was posted by kind": Sql(
+        "SELECT programme_id, wallet, owner_id, kind FROM"
+        " (SELECT programme_id, wallet, owner_id, kind, points FROM earning UNION ALL"
+        f" SELECT programme_id, wallet, owner_id, kind, -amount FROM ({_EARNED}) p) t"
+        " GROUP BY programme_id, wallet, owner_id, kind HAVING SUM(points) <> 0"
+    ),
+    "a debt stands since a day, and nothing else does": Sql(
+        "SELECT programme_id, owner_id, wallet FROM account"
+        " WHERE (debt < 0) <> (owed_since < :never)"
     ),
     "what is held is the sum of the open holds": Sql(
         "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"

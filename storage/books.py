@@ -8,7 +8,7 @@ A savepoint keeps a copy: undoing is taking the copy back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from storage.account import NEVER, Account, Lots
+from content.caps import Cap
+from storage.account import NEVER, Account, Lots, allowed, earn
 from storage.ids import new_id
 from storage.sql import Sql
 from storage.tables import PROGRAMME_BUCKETS
@@ -63,11 +64,15 @@ class Row(NamedTuple):
 
 _FIELDS = Account._fields
 _COLUMNS = ", ".join(_FIELDS)
-_DAYS = [
-    index
-    for index, name in enumerate(_FIELDS)
-    if name in {"earned_day", "checkin_day", "next_expiry"}
-]
+_DATES = {
+    "earned_day",
+    "checkin_day",
+    "next_expiry",
+    "qualifying_after",
+    "below_since",
+    "owed_since",
+}
+_DAYS = [index for index, name in enumerate(_FIELDS) if name in _DATES]
 _READ_ONE = Sql(
     f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
     " AND owner_id = :owner"
@@ -84,6 +89,7 @@ _LOAD = Sql(
     postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
     " AND wallet = :wallet AND owner_id = ANY(:owners) ORDER BY owner_id FOR UPDATE",
 )
+_READ_ALL = Sql(f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND owner_id <> 0")
 _OPEN = Sql(
     "INSERT INTO account (programme_id, owner_id, wallet) SELECT programme_id, id, :wallet"
     " FROM member WHERE programme_id = :programme AND id = :owner ON CONFLICT DO NOTHING"
@@ -93,9 +99,10 @@ _LOTS = Sql(
     " AND wallet = :wallet AND remaining > 0 ORDER BY expires_day"
 )
 _CHANGED = [name for name in _FIELDS if name not in {"programme_id", "owner_id", "wallet"}]
-_POSTGRES_TYPES = dict.fromkeys(("earned_day", "checkin_day", "next_expiry"), "date") | {
+_POSTGRES_TYPES = dict.fromkeys(_DATES, "date") | {
     "wallet": "text",
     "counts": "text",
+    "level": "text",
     "streak": "int",
 }
 _WRITE = Sql(
@@ -118,21 +125,36 @@ _WRITE_LOT = Sql(
     " ON CONFLICT (programme_id, owner_id, wallet, expires_day)"
     " DO UPDATE SET remaining = excluded.remaining"
 )
+_EARNED = (
+    "INSERT INTO earning (programme_id, wallet, day, owner_id, kind, points) {values}"
+    " ON CONFLICT (programme_id, wallet, day, owner_id, kind)"
+    " DO UPDATE SET points = earning.points + excluded.points"
+)
+_EARN = Sql(
+    _EARNED.format(values="VALUES (?, ?, ?, ?, ?, ?)"),
+    postgres=_EARNED.format(
+        values="SELECT * FROM unnest(:programme::bigint[], :wallet::text[], :day::date[],"
+        " :owner::bigint[], :kind::text[], :points::bigint[])"
+    ),
+)
+_EARN_NAMES = ("programme", "wallet", "day", "owner", "kind", "points")
 _TOTALS = ", ".join(f"{bucket} = {bucket} + :{bucket}" for bucket in PROGRAMME_BUCKETS)
 _OWN = "WHERE programme_id = :programme AND owner_id = 0 AND wallet = :wallet"
+_BUDGET = Sql(f"SELECT counts FROM account {_OWN}")
+_BUDGET_LOCKED = Sql(_BUDGET.sqlite, postgres=f"{_BUDGET.sqlite} FOR UPDATE")
 _OPEN_OWN = Sql(
     "INSERT INTO account (programme_id, owner_id, wallet) VALUES (:programme, 0, :wallet)"
     " ON CONFLICT DO NOTHING"
 )
 _CHAIN_END = Sql(
-    f"SELECT seals, chain FROM account {_OWN}",
-    postgres=f"SELECT seals, chain FROM account {_OWN} FOR UPDATE",
+    f"SELECT seals, chain, counts FROM account {_OWN}",
+    postgres=f"SELECT seals, chain, counts FROM account {_OWN} FOR UPDATE",
 )
 _SEAL = (
     "INSERT INTO seal (programme_id, wallet, number, id, postings, hash)"
     " VALUES (:programme, :wallet, :number, :id, :postings, :hash)"
 )
-_MOVE = f"UPDATE account SET seals = :number, chain = :hash, {_TOTALS} {_OWN}"
+_MOVE = f"UPDATE account SET seals = :number, chain = :hash, counts = :counts, {_TOTALS} {_OWN}"
 _SEALED = (Sql(_SEAL), Sql(_MOVE))
 _SEALED_AT_ONCE = Sql(f"WITH sealed AS ({_SEAL}) {_MOVE}")
 _encode = msgspec.json.Encoder().encode
@@ -143,6 +165,37 @@ def seal_hash(before: str, rows: Iterable[Sequence[Any]]) -> str:
     digest = hashlib.sha256(before.encode())
     digest.update(_encode(list(rows)))
     return digest.hexdigest()
+
+
+_COPIED = (
+    "accounts",
+    "changed",
+    "lots",
+    "changed_lots",
+    "rows",
+    "made",
+    "earned",
+    "issued",
+    "totals",
+)
+
+
+class RaceError(Exception):
+    """Another process was quicker: what was decided here must be decided again."""
+
+
+class Issued(NamedTuple):
+    """What a transaction issues of a budget: its counts as read, as they become, and by what."""
+
+    read: str
+    counts: str
+    asked: tuple[tuple[tuple[Cap, ...], int, date], ...]
+
+
+def read_accounts(tx: Tx, programme_id: int) -> Iterator[Account]:
+    """Yield all accounts of a programme's members as they are written."""
+    for row in tx.run(_READ_ALL, programme=programme_id):
+        yield Account._make(_with_days(row) if tx.is_sqlite else row)
 
 
 @dataclass(slots=True)
@@ -159,13 +212,17 @@ class Books:
     """How many of the rows are in the database."""
     made: dict[tuple[int, str], Any] = field(default_factory=dict)
     """What this transaction has posted, by programme and key."""
+    earned: dict[tuple[int, str, date, int, str], int] = field(default_factory=dict)
+    """What was earned, by programme, wallet, day, owner and kind: the projection behind boards."""
+    issued: dict[tuple[int, str], Issued] = field(default_factory=dict)
+    """What is issued of budgets, by programme and wallet."""
     totals: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """What the programmes' own buckets move by: once for all, so that they are no hot row."""
 
     def copy(self) -> Books:
         """Return books that stand apart from these from now on."""
         twin = copy(self)
-        for name in ("accounts", "changed", "lots", "changed_lots", "rows", "made", "totals"):
+        for name in _COPIED:
             setattr(twin, name, getattr(self, name).copy())
         return twin
 
@@ -182,6 +239,41 @@ class Books:
         self.changed_lots |= {(key, day) for day in days}
         self.lots[key] = lots
         return account._replace(next_expiry=lots[0][0] if lots else NEVER)
+
+    def earn(self, account: Account, amount: int, day: date, kind: str) -> None:
+        """Count an amount as earned on a day by a kind of deed; a negative one undoes it."""
+        self.put(earn(account, amount, day))
+        programme_id, owner_id, wallet = account[:3]
+        key = (programme_id, wallet, day, owner_id, kind)
+        self.earned[key] = self.earned.get(key, 0) + amount
+
+    def issue(  # noqa: PLR0917 - whose budget, and what of it
+        self,
+        tx: Tx,
+        programme_id: int,
+        wallet: str,
+        budget: tuple[Cap, ...],
+        amount: int,
+        day: date,
+    ) -> bool:
+        """Count an award against the programme's budget; False when it leaves less than that.
+
+        The budget is read without a lock, so that awards do not wait for each other, and looked at
+        again under the lock when the transaction ends.
+        """
+        key = (programme_id, wallet)
+        known = self.issued.get(key)
+        if known is None:
+            row = tx.one(
+                _BUDGET_LOCKED if tx.careful else _BUDGET, programme=programme_id, wallet=wallet
+            )
+            known = Issued(row[0] if row else "", row[0] if row else "", ())
+        own = Account(programme_id, 0, wallet, counts=known.counts)
+        left, counts = allowed(own, budget, amount, day)
+        if left < amount:
+            return False
+        self.issued[key] = Issued(known.read, counts, (*known.asked, (budget, amount, day)))
+        return True
 
     def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
         """Move a programme's own bucket."""
@@ -217,6 +309,11 @@ class Books:
         tx.run(_OPEN, programme=programme_id, owner=owner_id, wallet=wallet)
         return self.account(tx, programme_id, owner_id, wallet)
 
+    def forget(self, programme_id: int, wallet: str, owners: Collection[int]) -> None:
+        """Read accounts again when they are next needed: SQL has changed them, after `write`."""
+        for owner in owners:
+            self.accounts.pop((programme_id, owner, wallet), None)
+
     def _load_lots(self, tx: Tx, account: Account) -> None:
         rows = tx.all(
             _LOTS,
@@ -237,6 +334,14 @@ class Books:
                 columns = zip(*accounts, strict=True)
                 tx.run(_WRITE, **{n: list(c) for n, c in zip(_FIELDS, columns, strict=True)})
             self.changed.clear()
+        if self.earned:
+            earned = [(*key, points) for key, points in sorted(self.earned.items())]
+            if tx.is_sqlite:
+                tx.each(_EARN, earned)
+            else:
+                columns = zip(*earned, strict=True)
+                tx.run(_EARN, **{n: list(c) for n, c in zip(_EARN_NAMES, columns, strict=True)})
+            self.earned.clear()
         if self.changed_lots:
             tx.many(_WRITE_LOT, [self._lot(key, day) for key, day in sorted(self.changed_lots)])
             self.changed_lots.clear()
@@ -284,11 +389,25 @@ class Books:
         values = own | totals
         values |= {"number": end[0] + 1, "id": self.seal, "postings": len(rows)}
         values["hash"] = seal_hash(end[1], rows)
+        values["counts"] = self._counts(programme_id, wallet, end[2])
         if tx.is_sqlite:
             for sql in _SEALED:
                 tx.run(sql, **values)
         else:
             tx.run(_SEALED_AT_ONCE, **values)
+
+    def _counts(self, programme_id: int, wallet: str, now: str) -> str:
+        """Return what has been issued of a budget, now that nobody else can change it."""
+        mine = self.issued.pop((programme_id, wallet), None)
+        if mine is None or mine.read == now:
+            return now if mine is None else mine.counts
+        own = Account(programme_id, 0, wallet, counts=now)
+        for budget, amount, day in mine.asked:
+            left, counts = allowed(own, budget, amount, day)
+            if left < amount:
+                raise RaceError("the budget has been issued by another process")
+            own = own._replace(counts=counts)
+        return own.counts
 
 
 def _with_days(row: Sequence[Any]) -> list[Any]:

@@ -1,11 +1,14 @@
-"""What time does to points: pending ones become available, and those with an end expire."""
+"""What time does: points arrive and expire, levels are looked at, rebates paid, debts given up."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from storage import holds
+from content.rulebook import POINTS, Rulebook
+from storage import chores, debts, holds, levels, programmes, rebates
+from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import Posting, Side, Terms, account, expire, move
+from storage.programmes import Programme
 from storage.undoing import Undo
 
 _MATURE = Sql(
@@ -31,12 +34,27 @@ _WITH_WORK = Sql(
     " OR EXISTS (SELECT 1 FROM hold h WHERE h.programme_id = p.id AND h.state = 'open'"
     " AND h.due_ms <= :now)"
 )
+_DAILY = Sql(
+    "SELECT p.id FROM programme p LEFT JOIN chore c ON c.programme_id = p.id"
+    " AND c.name = :name WHERE c.day IS NULL OR c.day < :latest OR c.version <> COALESCE((SELECT"
+    " MAX(r.version) FROM rulebook r WHERE r.programme_id = p.id AND r.effective_ms <= :now), 1)"
+)
+_DAY_DONE = "day"
 
 
-def mature_due(tx: Tx, programme_id: int, today: date, at: datetime, *, most: int = 500) -> int:
+def mature_due(
+    tx: Tx,
+    programme_id: int,
+    today: date,
+    at: datetime,
+    *,
+    rules: Rulebook | None = None,
+    most: int = 500,
+) -> int:
     """Make pending points available whose day has come; return of how many postings.
 
-    They count as earned on that day, pay a debt first, and are run twice without harm.
+    They count as earned on that day, for the levels of `rules`, too; they pay a debt first. Running
+    it twice does no harm.
     """
     rows = tx.all(_MATURE, programme=programme_id, today=today, most=most)
     for id_, owner_id, wallet, expires, kind in rows:
@@ -61,6 +79,8 @@ def mature_due(tx: Tx, programme_id: int, today: date, at: datetime, *, most: in
             expires=to_day(expires),
         )
         move(tx, ripe, Terms(earned=today))
+        if rules is not None and wallet == POINTS:
+            levels.keep(tx, rules, account(tx, programme_id, owner_id), today)
         tx.run(_EMPTY, programme=programme_id, id=id_, today=today)
     return len(rows)
 
@@ -86,6 +106,29 @@ def run_due(tx: Tx, *, now: datetime) -> int:
         today = now.astimezone(ZoneInfo(zone)).date()
         over = Undo(f"{today}/hold-over", "hold_over", "clock", now, today)
         done += holds.release_due(tx, programme_id, over)
-        done += mature_due(tx, programme_id, today, now)
+        rules = programmes.programme(tx, programme_id, now).rules
+        done += mature_due(tx, programme_id, today, now, rules=rules)
         done += expire_due(tx, programme_id, today, now)
+    return done
+
+
+def run_daily(tx: Tx, *, now: datetime) -> int:
+    """Do a part of what a new day, or new rules, ask for in every programme; 0 when all is done."""
+    latest = (now + timedelta(days=1)).date()
+    todo = tx.all(_DAILY, name=_DAY_DONE, latest=latest, now=to_ms(now))
+    return sum(_of_the_day(tx, programmes.programme(tx, id_, now), now) for (id_,) in todo)
+
+
+def _of_the_day(tx: Tx, here: Programme, now: datetime) -> int:
+    today = now.astimezone(here.zone).date()
+    chore = chores.get(tx, here.id, _DAY_DONE)
+    if chore.day >= today and chore.version == here.rules_version:
+        return 0
+    done = (
+        levels.review_due(tx, here, today)
+        + rebates.pay_due(tx, here, today, now)
+        + debts.write_off_due(tx, here, today, now)
+    )
+    if not done:
+        chores.put(tx, here.id, _DAY_DONE, Chore(today, today, here.rules_version, 0))
     return done

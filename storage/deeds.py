@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from storage.db import Sql, Tx
+from storage.db import Sql, Tx, to_day
 
 
 class Part(NamedTuple):
     """What a deed moved by one rule, in one wallet; negative for what a refund took back.
 
     `posting` is 0 where nothing was moved, `withheld` says why there is less than the rule pays:
-    `cap` (of the member), `once` (paid before). `of_goods`: freight does not count for it.
+    `cap` (of the member), `once` (paid before), `review` (it waits: that is its number).
+    `of_goods`: freight does not count for it.
     """
 
     rule: str
@@ -25,6 +26,7 @@ class Part(NamedTuple):
     expires: date | None = None
     withheld: str = ""
     of_goods: bool = False
+    review: int = 0
 
 
 class Deed(NamedTuple):
@@ -42,6 +44,7 @@ class Deed(NamedTuple):
     refunded_freight_fen: int
     at_ms: int
     fingerprint: str
+    spent_month: date | None
     parts: tuple[Part, ...]
 
 
@@ -114,4 +117,5 @@ def pay_once(tx: Tx, programme_id: int, part: Part, subject: str) -> None:
 
 
 def _deed(row: tuple[object, ...]) -> Deed:
-    return Deed._make((*row[:-1], _decode(str(row[-1]))))
+    *known, month, parts = row
+    return Deed._make((*known, to_day(month), _decode(str(parts))))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from content.caps import Cap
 from storage import account as accounts
@@ -69,6 +69,8 @@ class Posting(NamedTuple):
     """For a credit to `pending`: the day on which it becomes available."""
     caps: tuple[Cap, ...] = ()
     """Ceilings of the member that the amount is cut to."""
+    budget: tuple[Cap, ...] = ()
+    """Ceilings of the programme, for all members together: more than they leave is refused."""
 
 
 class Posted(NamedTuple):
@@ -119,6 +121,15 @@ class CappedError(LedgerError):
     """The member's caps leave nothing of it."""
 
 
+class BudgetError(LedgerError):
+    """The programme's budget leaves less than `amount`; the member's caps are counted with it."""
+
+    def __init__(self, amount: int) -> None:
+        """Take the amount that the member's caps have left."""
+        super().__init__(f"the budget leaves less than {amount}")
+        self.amount = amount
+
+
 class GoneError(LedgerError):
     """The hold is no longer open, or the posting has been reversed in full."""
 
@@ -146,8 +157,8 @@ def post(tx: Tx, posting: Posting, *, fresh: bool = False) -> Posted:
     `fresh` the caller has just written a row of its own that makes the key new (a check-in's), and
     no time is spent on looking.
     Errors: KeyConflictError (same key, other content), InsufficientError, CappedError (nothing is
-    changed), LedgerError (an amount that is not 1 to 10^12 whole points, an unknown bucket, a
-    missing account).
+    changed), BudgetError (only the member's caps are counted), LedgerError (an amount that is not
+    1 to 10^12 whole points, an unknown bucket, a missing account).
     """
     check(posting)
     return once(tx, posting, _terms(posting), fresh=fresh)
@@ -262,8 +273,8 @@ def _odd(posting: Posting) -> str | None:
         return "points cannot be given on a day after their last one"
     if (posting.matures is not None) != (posting.target.bucket == "pending"):
         return "what goes to pending, and nothing else, matures"
-    if posting.caps and posting.source.owner_id != PROGRAMME:
-        return "caps are for what the programme gives"
+    if (posting.caps or posting.budget) and posting.source.owner_id != PROGRAMME:
+        return "caps and budgets are for what the programme gives"
     return "an instant without a zone is no instant" if posting.at.tzinfo is None else None
 
 
@@ -329,10 +340,14 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
         raise LedgerError(f"owner {target.owner_id} owes less than {amount}")
     if earner is not None and posting.caps:
         amount = _cut(tx, posting, earner)
+    if posting.budget:
+        of = (posting.programme_id, posting.wallet, posting.budget)
+        if not tx.books.issue(tx, *of, amount, posting.day):
+            raise BudgetError(amount)
     who = earner or payer
     if who is not None and terms.earned is not None:
         now = tx.books.accounts[who[:3]]
-        tx.books.put(accounts.earn(now, terms.sign * amount, terms.earned))
+        tx.books.earn(now, terms.sign * amount, terms.earned, posting.kind)
     if earner is None or target.bucket != "available" or not earner.debt:
         return _posted(_leg(tx, posting, target, amount, terms), amount)
     # The lots that expire first pay the debt; the posting of the rest, if any, has the key.
@@ -399,6 +414,11 @@ def _leg(
         given = ((posting.expires, amount),) if posting.expires else taken
         given = given if terms.lots is None else terms.lots
     to_after, to_prev = _credit(tx, posting, target, amount, id_, given)
+    if posting.source.bucket == "available":
+        gift = target.bucket == "available"
+        lots = accounts.gift_text(taken, given) if gift else lots_text(taken)
+    else:
+        lots = lots_text(given or terms.lots or ())
     row = Row(
         programme_id=posting.programme_id,
         id=id_,
@@ -419,7 +439,7 @@ def _leg(
         actor=posting.actor,
         reverses=terms.reverses,
         expires_day=posting.expires,
-        lots=lots_text(taken or given or terms.lots or ()),
+        lots=lots,
         from_prev=from_prev,
         to_prev=to_prev,
         from_after=from_after,
@@ -457,7 +477,10 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
         left, taken = accounts.take(lots, amount, prefer=prefer)
         account = books.put_lots(account, accounts.put((), left))
     after = getattr(account, bucket) - amount
-    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+    if bucket == "debt" and not account.debt:
+        changes["owed_since"] = posting.day
+    books.put(account._replace(**changes))
     return after, before, taken
 
 
@@ -476,7 +499,10 @@ def _credit(  # noqa: PLR0917 - the other half of _debit
         kept = tuple((day if day >= posting.day else tomorrow, n) for day, n in given)
         account = books.put_lots(account, accounts.put(books.lots.get(account[:3], ()), kept))
     after = getattr(account, bucket) + amount
-    books.put(account._replace(**{bucket: after, "last_posting": id_}))
+    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+    if bucket == "debt" and not after:
+        changes["owed_since"] = NEVER
+    books.put(account._replace(**changes))
     return after, before
 
 

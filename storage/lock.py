@@ -4,7 +4,7 @@ import fcntl
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, Engine, text
 
@@ -81,9 +81,15 @@ class SessionLock(Lock):
         return True
 
     def free(self) -> None:
-        """End the session, so that the pool does not keep the lock."""
+        """Unlock, and end the session, so that the pool does not keep it.
+
+        The end of a session alone is not enough: the server notices it a moment later, and whoever
+        starts in between would be told that the database is in use.
+        """
         session, self._session = self._session, None
         if session is not None:
+            with suppress(*DATABASE_ERRORS):  # a lost session has lost its lock as well
+                session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY})
             session.invalidate()
             session.close()
 

@@ -147,6 +147,11 @@ account = Table(
     Column("counts", Text, nullable=False, server_default=""),
     Column("next_expiry", Date, nullable=False, server_default="9999-12-31"),
     _number("last_posting"),
+    _number("qualifying"),
+    Column("qualifying_after", Date, nullable=False, server_default="0001-01-01"),
+    Column("level", String(24), nullable=False, server_default=""),
+    Column("below_since", Date, nullable=False, server_default="9999-12-31"),
+    Column("owed_since", Date, nullable=False, server_default="9999-12-31"),
     _number("seals"),
     Column("chain", String(64), nullable=False, server_default=""),
     *(
@@ -160,6 +165,20 @@ account = Table(
         )
         for window in ("day", "week", "month", "total")
     ),
+    Index(
+        "ix_account_below",
+        "programme_id",
+        "below_since",
+        sqlite_where=text("below_since < '9999-12-31'"),
+        postgresql_where=text("below_since < '9999-12-31'"),
+    ),
+    Index(
+        "ix_account_owing",
+        "programme_id",
+        "owed_since",
+        sqlite_where=text("debt < 0"),
+        postgresql_where=text("debt < 0"),
+    ),
     CheckConstraint("available >= 0 AND pending >= 0 AND held >= 0 AND debt <= 0", name="buckets"),
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": "70"},
@@ -168,8 +187,10 @@ account = Table(
 
 What every award touches lies in this one row: the buckets, what was earned in the day, week and
 month of `earned_day`, the last check-in with its streak, what caps have counted, the first day on
-which points expire, the last posting. A debt is negative, so that all buckets of a programme
-always sum to zero. `seals` and `chain` are the end of the programme's chain of sealed batches.
+which points expire, the last posting; the level with the points of its window (those earned after
+`qualifying_after`), and since when they are too few for it. A debt is negative, so that all
+buckets of a programme always sum to zero; it stands since `owed_since`. `seals` and `chain` are
+the end of the programme's chain of sealed batches.
 """
 
 posting = Table(
@@ -216,6 +237,81 @@ posting = Table(
 `*_prev` is the same account's previous posting (0: none), so that a history page needs no index;
 `*_after` is the bucket's value afterwards (0 for the programme's own, summed once per batch).
 """
+
+earning = Table(
+    "earning",
+    metadata,
+    _id("programme_id"),
+    Column("wallet", String(32), primary_key=True),
+    Column("day", Date, primary_key=True),
+    _id("owner_id"),
+    Column("kind", String(24), primary_key=True),
+    _number("points"),
+    sqlite_with_rowid=False,
+)
+"""What was earned on a day by a kind of deed (a category of the rules), less what was taken back.
+
+By day first: new rows lie together, and a board of any days reads just those.
+"""
+
+chore = Table(
+    "chore",
+    metadata,
+    _id("programme_id"),
+    Column("name", String(24), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("since", Date, nullable=False),
+    Column("version", Integer, nullable=False),
+    _number("cursor"),
+    sqlite_with_rowid=False,
+)
+"""How far the work of a day has come: done for `day`, and the members up to `cursor` for the next.
+
+`version` is that of the rules it was done under; what `since` means, the chore says.
+"""
+
+review = Table(
+    "review",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("owner_id", key=False),
+    Column("key", String(200), nullable=False),
+    Column("wallet", String(32), nullable=False),
+    _number("amount"),
+    Column("posting", Text, nullable=False),
+    Column("state", String(16), nullable=False, server_default="waiting"),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("decided_ms", BigInteger),
+    Column("decided_by", String(200), nullable=False, server_default=""),
+    _number("posted"),
+    UniqueConstraint("programme_id", "key"),
+    Index(
+        "ix_review_waiting",
+        "programme_id",
+        "id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""Awards over the programme's budget: `waiting`, then `approved` (`posted` is the posting),
+`refused`, or `cancelled` when what they were for was undone."""
+
+spent = Table(
+    "spent",
+    metadata,
+    _id("programme_id"),
+    Column("month", Date, primary_key=True),
+    _id("owner_id"),
+    _number("fen"),
+    _number("coins"),
+    _number("posting"),
+    Column("rule_version", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+"""What a member paid for goods in a month, less what was refunded, and the rebate on it: `posting`
+is 0 until it has been decided, and -1 where it came to nothing."""
 
 lot = Table(
     "lot",
@@ -335,6 +431,7 @@ deed = Table(
     _number("refunded_freight_fen"),
     Column("at_ms", BigInteger, nullable=False),
     Column("fingerprint", String(64), nullable=False),
+    Column("spent_month", Date),
     Column("parts", Text, nullable=False),
     UniqueConstraint("programme_id", "order_no", "event", "slot"),
     CheckConstraint(
@@ -347,7 +444,8 @@ deed = Table(
 """What a shop told us: one row for each event that was taken, by the caller's key.
 
 `slot` is empty for what happens to an order once (completed, reviewed), else the key; `parts` are
-the postings that it made (`storage.deeds.Part`), `fingerprint` is over what was said.
+the postings that it made (`storage.deeds.Part`), `spent_month` is the one whose rebate counts an
+order; `fingerprint` is over what was said.
 """
 
 paid_once = Table(

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from storage import account as accounts
-from storage.account import NEVER, Lots, read_lots
+from storage.account import NEVER, Lots, read_given, read_lots
 from storage.books import Row
 from storage.db import Sql, Tx, to_day
 from storage.ledger import (
@@ -124,7 +124,7 @@ def reverse(
     for each in rows:
         lots = _add(lots, accounts.whole(read_lots(each.lots), each.amount))
     arrived = row.to_bucket == "available"
-    own = accounts.whole(read_lots(row.lots), row.amount) if arrived else ()
+    own = accounts.whole(read_given(row.lots), row.amount) if arrived else ()
     case = _Case(row, lots, own, done, amount, undo)
     if row.from_owner == PROGRAMME:
         return _take_back(tx, case)

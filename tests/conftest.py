@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from storage import audit, proof
 from storage.db import open_engine, reading
+from storage.rebuilding import all_differences
 from storage.schema import migrate
 from tests import services
 from tests.stage import Stage
@@ -80,7 +81,7 @@ def engine(store_url: str) -> Iterator[Engine]:
     engine = open_engine(store_url)
     yield engine
     with reading(engine) as tx:
-        faults = audit.faults(tx) + proof.chain_faults(tx)
+        faults = audit.faults(tx) + proof.chain_faults(tx) + all_differences(tx)
     engine.dispose()
     assert faults == []
 

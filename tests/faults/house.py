@@ -20,6 +20,7 @@ from storage import audit, outbox, programmes, proof
 from storage.db import Sql, Tx, reading
 from storage.outbox import Outgoing
 from storage.programmes import MAIN, Defaults
+from storage.rebuilding import all_differences
 
 PLATFORM = "telegram"
 GROUP = "-1001"
@@ -112,7 +113,7 @@ def receipts(engine: Engine) -> int:
 
 def faults(engine: Engine) -> list[str]:
     with reading(engine) as tx:
-        return audit.faults(tx) + proof.chain_faults(tx)
+        return audit.faults(tx) + proof.chain_faults(tx) + all_differences(tx)
 
 
 def words(rows: list[Outgoing]) -> list[str]:

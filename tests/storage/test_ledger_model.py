@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select
 
 from content.caps import Cap
-from storage import audit, clockwork, history, holds, ledger, undoing
+from storage import audit, clockwork, history, holds, ledger, rebuilding, undoing
 from storage.account import NEVER
 from storage.db import Tx, open_engine
 from storage.ledger import (
@@ -813,6 +813,7 @@ class Books(RuleBasedStateMachine):
                 self._statement_is_as_in_the_model(owner, wallet, 10_000)
         mine = f": ({self.camp}, "
         assert [fault for fault in audit.faults(self.tx) if mine in fault] == []
+        assert rebuilding.compare(self.tx, self.camp)[1] == []
 
     def teardown(self) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from storage import audit, proof
 from storage.db import open_engine, reading
+from storage.rebuilding import all_differences
 from tests.platforms.fake_telegram import FakeTelegram
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +159,7 @@ class BotProcess:
         """What is wrong in the books."""
         engine = open_engine(self.database_url)
         with reading(engine) as tx:
-            found = audit.faults(tx) + proof.chain_faults(tx)
+            found = audit.faults(tx) + proof.chain_faults(tx) + all_differences(tx)
         engine.dispose()
         return found
 

@@ -35,6 +35,11 @@ def upgrade() -> None:
         sa.Column("counts", sa.Text(), server_default="", nullable=False),
         sa.Column("next_expiry", sa.Date(), server_default="9999-12-31", nullable=False),
         sa.Column("last_posting", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("qualifying", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("qualifying_after", sa.Date(), server_default="0001-01-01", nullable=False),
+        sa.Column("level", sa.String(length=24), server_default="", nullable=False),
+        sa.Column("below_since", sa.Date(), server_default="9999-12-31", nullable=False),
+        sa.Column("owed_since", sa.Date(), server_default="9999-12-31", nullable=False),
         sa.Column("seals", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("chain", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
@@ -45,6 +50,8 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "70"},
         sqlite_with_rowid=False,
     )
+    _partial_index("ix_account_below", "account", ["below_since"], "below_since < '9999-12-31'")
+    _partial_index("ix_account_owing", "account", ["owed_since"], "debt < 0")
     for window in ("day", "week", "month", "total"):
         op.create_index(
             f"ix_account_{window}_board",
@@ -245,6 +252,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _what_points_go_through()
+    _what_days_leave()
     _what_shops_tell()
     _postings_are_written_once()
     _rulebooks_are_written_once()
@@ -325,6 +333,65 @@ def _what_points_go_through() -> None:
     )
 
 
+def _what_days_leave() -> None:
+    """Make the tables of what was earned and spent, of awards that wait, and of daily work."""
+    op.create_table(
+        "earning",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("points", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint(
+            "programme_id", "wallet", "day", "owner_id", "kind", name=op.f("pk_earning")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "chore",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=24), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "name", name=op.f("pk_chore")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "review",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("wallet", sa.String(length=32), nullable=False),
+        sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("posting", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="waiting", nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("posted", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "id", name=op.f("pk_review")),
+        sa.UniqueConstraint("programme_id", "key", name=op.f("uq_review_programme_id_key")),
+        sqlite_with_rowid=False,
+    )
+    _partial_index("ix_review_waiting", "review", ["id"], "state = 'waiting'")
+    op.create_table(
+        "spent",
+        sa.Column("programme_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("fen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("coins", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("posting", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("rule_version", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "month", "owner_id", name=op.f("pk_spent")),
+        sqlite_with_rowid=False,
+    )
+
+
 def _what_shops_tell() -> None:
     """Make the tables of deeds and of the keys with which they come in."""
     op.create_table(
@@ -341,6 +408,7 @@ def _what_shops_tell() -> None:
         sa.Column("refunded_freight_fen", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("spent_month", sa.Date(), nullable=True),
         sa.Column("parts", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "refunded_fen >= 0 AND refunded_freight_fen >= 0 AND"
@@ -433,6 +501,8 @@ def _rulebooks_are_written_once() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    for table in ("spent", "review", "chore", "earning"):
+        op.drop_table(table)
     for table in ("api_key", "paid_once", "deed", "seal", "maturing", "hold", "lot"):
         op.drop_table(table)
     op.drop_table("membership")

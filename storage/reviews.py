@@ -1,0 +1,152 @@
+"""Awards over the programme's budget: they wait until somebody has looked."""
+
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from storage import ledger
+from storage.db import Sql, Tx, to_ms
+from storage.ids import new_id
+from storage.ledger import Posted, Posting
+
+WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
+BY_MAX = 200
+
+
+class Review(NamedTuple):
+    """An award that waited, or waits. `posted` is the posting that an approval made, else 0."""
+
+    id: int
+    owner_id: int
+    name: str
+    wallet: str
+    amount: int
+    posting: Posting
+    state: str
+    made_ms: int
+    decided_ms: int | None
+    decided_by: str
+    posted: int
+
+
+class DecidedError(ValueError):
+    """There is no such review, or somebody has decided it before."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Posting).decode
+_ADD = Sql(
+    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms)"
+    " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at)"
+    " ON CONFLICT (programme_id, key) DO NOTHING"
+)
+_ID = Sql("SELECT id FROM review WHERE programme_id = :programme AND key = :key")
+_SELECT = (
+    "SELECT r.id, r.owner_id, m.name, r.wallet, r.amount, r.posting, r.state, r.made_ms,"
+    " r.decided_ms, r.decided_by, r.posted FROM review r JOIN member m"
+    " ON m.programme_id = r.programme_id AND m.id = r.owner_id WHERE r.programme_id = :programme"
+)
+_GET = Sql(f"{_SELECT} AND r.id = :id")
+_WAITING = Sql(f"{_SELECT} AND r.state = 'waiting' AND r.id > :after ORDER BY r.id LIMIT :most")
+_COUNT = Sql(
+    "SELECT COUNT(*), CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM review"
+    " WHERE programme_id = :programme AND state = 'waiting'"
+)
+_DECIDE = Sql(
+    "UPDATE review SET state = :state, decided_ms = :at, decided_by = :by"
+    " WHERE programme_id = :programme AND id = :id AND state = 'waiting'"
+)
+_POSTED = Sql("UPDATE review SET posted = :posted WHERE programme_id = :programme AND id = :id")
+_LESS = Sql(
+    "UPDATE review SET amount = :amount WHERE programme_id = :programme AND id = :id"
+    " AND state = 'waiting'"
+)
+
+
+def queue(tx: Tx, posting: Posting, now: datetime) -> int:
+    """Let an award wait for somebody to look; return its number. The same key waits once."""
+    tx.run(
+        _ADD,
+        programme=posting.programme_id,
+        id=new_id(),
+        owner=posting.target.owner_id,
+        key=posting.key,
+        wallet=posting.wallet,
+        amount=posting.amount,
+        posting=_encode(posting._replace(budget=(), caps=())).decode(),
+        at=to_ms(now),
+    )
+    (id_,) = tx.one(_ID, programme=posting.programme_id, key=posting.key)
+    return int(id_)
+
+
+def get(tx: Tx, programme_id: int, review_id: int) -> Review | None:
+    """Return a review, None when there is none."""
+    row = tx.one(_GET, programme=programme_id, id=review_id)
+    return _review(row) if row is not None else None
+
+
+def waiting(tx: Tx, programme_id: int, *, after: int = 0, most: int = 50) -> list[Review]:
+    """Return a page of what waits, the oldest first."""
+    return [
+        _review(row) for row in tx.all(_WAITING, programme=programme_id, after=after, most=most)
+    ]
+
+
+def count(tx: Tx, programme_id: int) -> tuple[int, int]:
+    """Return how many awards wait, and their points."""
+    number, points = tx.one(_COUNT, programme=programme_id)
+    return int(number), int(points)
+
+
+def approve(
+    tx: Tx, programme_id: int, review_id: int, *, by: str, now: datetime, today: date
+) -> Posted:
+    """Pay what has waited, as earned on its day, and valid for as long as it would have been.
+
+    Errors: DecidedError.
+    """
+    known = _decide(tx, programme_id, review_id, APPROVED, by, now)
+    paid = known.posting._replace(amount=known.amount)
+    if paid.expires is not None:
+        paid = paid._replace(expires=paid.expires + max(today - paid.day, timedelta(0)))
+    posted = ledger.post(tx, paid)
+    tx.run(_POSTED, programme=programme_id, id=review_id, posted=posted.id)
+    return posted
+
+
+def refuse(tx: Tx, programme_id: int, review_id: int, *, by: str, now: datetime) -> Review:
+    """Pay nothing. Errors: DecidedError."""
+    return _decide(tx, programme_id, review_id, REFUSED, by, now)
+
+
+def shrink(tx: Tx, programme_id: int, review_id: int, amount: int, *, now: datetime) -> None:
+    """Let less wait: a part of what it is for was undone. With nothing left it is cancelled."""
+    if amount <= 0:
+        values = {"state": CANCELLED, "by": "refund", "at": to_ms(now)}
+        tx.run(_DECIDE, programme=programme_id, id=review_id, **values)
+    else:
+        tx.run(_LESS, programme=programme_id, id=review_id, amount=amount)
+
+
+def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when
+    tx: Tx, programme_id: int, review_id: int, state: str, by: str, now: datetime
+) -> Review:
+    by = by.strip()
+    if not 0 < len(by) <= BY_MAX:
+        raise DecidedError(f"who decides is named in 1 to {BY_MAX} characters")
+    values = {"state": state, "by": by, "at": to_ms(now)}
+    done = tx.run(_DECIDE, programme=programme_id, id=review_id, **values)
+    known = get(tx, programme_id, review_id) if done.rowcount == 1 else None
+    if known is None:
+        found = get(tx, programme_id, review_id)
+        what = f"has been {found.state} by {found.decided_by}" if found else "does not exist"
+        raise DecidedError(f"review {review_id} {what}")
+    return known
+
+
+def _review(row: tuple[object, ...]) -> Review:
+    values = list(row)
+    values[5] = _decode(str(values[5]))
+    return Review._make(values)

@@ -1,0 +1,108 @@
+"""`python -m bot rebuild` as its user sees it: what follows from the postings, once more."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, text
+
+from bot.__main__ import main
+from storage import clockwork, holds, ledger
+from storage.db import Sql, open_engine, reading
+from storage.ledger import Side
+from storage.lock import only_process
+from storage.programmes import MAIN
+from tests.storage.books import (
+    DAY,
+    NOW,
+    day,
+    give,
+    member,
+    owe,
+    payment,
+    posting,
+    programme,
+    transaction,
+)
+
+
+@pytest.fixture
+def books(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A programme in which a bit of everything has happened."""
+    monkeypatch.setenv("QUNYING_DATABASE_URL", store_url)
+    engine = open_engine(store_url)
+    with transaction(engine) as tx:
+        programme(tx, MAIN)
+        ming, hong = member(tx, MAIN), member(tx, MAIN)
+        give(tx, MAIN, ming, 100)
+        lapses = posting(MAIN, Side(ming, "available"), 30)._replace(expires=day(3))
+        ledger.post(tx, lapses)
+        gift = posting(MAIN, Side(hong, "available"), 50, source=Side(ming, "available"))
+        ledger.post(tx, gift)
+        ledger.post(tx, posting(MAIN, Side(hong, "pending"), 9)._replace(matures=DAY))
+        clockwork.mature_due(tx, MAIN, DAY, NOW)
+        holds.hold(tx, payment(MAIN, ming, 10), due=NOW)
+        owe(tx, MAIN, member(tx, MAIN), 7)
+        give(tx, MAIN, hong, 5, wallet="coin")
+    return engine
+
+
+def _change(engine: Engine, *statements: str) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+WRONG: dict[str, Callable[[Engine], None]] = {
+    "a balance": lambda engine: _change(
+        engine, "UPDATE account SET available = available + 1 WHERE owner_id <> 0"
+    ),
+    "a board": lambda engine: _change(
+        engine, "UPDATE account SET week_earned = 99 WHERE owner_id <> 0"
+    ),
+    "a lot": lambda engine: _change(engine, "DELETE FROM lot"),
+    "a day": lambda engine: _change(engine, "UPDATE earning SET points = 1", "DELETE FROM lot"),
+    "the programme": lambda engine: _change(
+        engine, "UPDATE account SET issued = 0 WHERE owner_id = 0"
+    ),
+    "a debt's day": lambda engine: _change(engine, "UPDATE account SET owed_since = '9999-12-31'"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_was_changed_by_hand_is_found_and_written_anew(
+    books: Engine, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rebuild"]) == 0
+    assert "what the postings say" in capsys.readouterr().out
+    with reading(books) as tx:
+        before = [tx.all(sql) for sql in _tables()]
+    WRONG[what](books)
+    assert main(["rebuild"]) == 1
+    assert "is right" in capsys.readouterr().out
+    assert main(["verify"]) == 1
+    assert main(["rebuild", "--apply"]) == 0
+    assert "Written." in capsys.readouterr().out
+    with reading(books) as tx:
+        assert [tx.all(sql) for sql in _tables()] == before
+    assert main(["verify"]) == 0
+    assert main(["rebuild", "--apply"]) == 0
+    assert "Nothing to write" in capsys.readouterr().out
+    books.dispose()
+
+
+def _tables() -> list[Sql]:
+    return [
+        Sql("SELECT * FROM account ORDER BY owner_id, wallet"),
+        Sql("SELECT * FROM lot WHERE remaining > 0 ORDER BY owner_id, expires_day"),
+        Sql("SELECT * FROM earning ORDER BY wallet, day, owner_id, kind"),
+    ]
+
+
+def test_nothing_is_written_while_the_bot_runs(
+    books: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_process(books):
+        assert main(["rebuild", "--apply"]) == 1
+        assert "stop the bot first" in capsys.readouterr().err
+        assert main(["rebuild"]) == 0
+    books.dispose()

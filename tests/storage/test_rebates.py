@@ -1,0 +1,235 @@
+"""The monthly rebate, through the door by which orders come in; and debts that are given up."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from content.rulebook import shipped_document
+from storage import audit, clockwork, ledger, reviews
+from storage.account import NEVER
+from storage.db import Tx
+from storage.deeds import Part
+from tests.storage.books import (
+    NOW,
+    day,
+    give,
+    member,
+    owe,
+    programme,
+    transaction,
+)
+from tests.storage.test_deeds import PLAIN, Shop
+
+PAID = datetime(2026, 4, 8, 4, 0, tzinfo=UTC)
+"""A week after March has ended: the refund window of its last order has closed."""
+STEPS = shipped_document().replace(
+    """    { from_yuan = 300, pct = 1 },
+    { from_yuan = 1000, pct = 1.5 },
+""",
+    """    { from_yuan = 100, pct = 1 },
+    { from_yuan = 1000, pct = 2 },
+""",
+)
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Iterator[Callable[..., Shop]]:
+    with transaction(engine) as tx:
+        yield lambda document=STEPS: Shop(tx, document)
+        tx.close()
+        assert audit.faults(tx) == []
+
+
+def _nights(tx: Tx, now: datetime) -> None:
+    tx.seen.clear()
+    for _ in range(50):
+        if not clockwork.run_due(tx, now=now) + clockwork.run_daily(tx, now=now):
+            return
+    raise AssertionError("the day's work has no end")
+
+
+def _coins(here: Shop) -> int:
+    return here.has("coin").get("available", 0)
+
+
+def test_a_month_is_rebated_at_the_step_that_all_of_it_reaches(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.tell(order="A1", amount_fen=60_000, freight_fen=10_000)
+    here.tell(order="A2", amount_fen=50_000)
+    _nights(here.tx, PAID - timedelta(days=1))
+    assert _coins(here) == 0
+    _nights(here.tx, PAID)
+    assert _coins(here) == 2_000  # 2% of 1,000 yuan; freight does not count
+    _nights(here.tx, PAID)
+    _nights(here.tx, PAID + timedelta(days=40))
+    assert _coins(here) == 2_000
+
+
+def test_too_little_spent_is_rebated_nothing_and_decided(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.tell(amount_fen=9_999)
+    _nights(here.tx, PAID)
+    assert _coins(here) == 0
+    here.tell("order.refunded", amount_fen=5_000, now=PAID)
+    assert _coins(here) == 0
+
+
+def test_a_refund_before_the_rebate_counts(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.tell(order="A1", amount_fen=100_000)
+    here.tell("order.refunded", order="A1", amount_fen=50_000)
+    _nights(here.tx, PAID)
+    assert _coins(here) == 500
+
+
+def test_a_refund_after_the_rebate_takes_back_what_it_was_too_much(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop()
+    here.tell(order="A1", amount_fen=100_000)
+    _nights(here.tx, PAID)
+    assert _coins(here) == 2_000
+    here.tell("order.refunded", order="A1", key="r1", amount_fen=50_000, now=PAID)
+    assert _coins(here) == 500
+    here.tell("order.refunded", order="A1", key="r2", amount_fen=50_000, now=PAID)
+    assert _coins(here) == 0
+    here.tell("order.refunded", order="A1", key="r2", amount_fen=50_000, now=PAID)
+    assert here.has("coin") == {}
+
+
+def test_spent_coins_that_are_taken_back_become_a_debt(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.tell(amount_fen=100_000)
+    _nights(here.tx, PAID)
+    gone = ledger.Posting(
+        programme_id=here.camp,
+        key="2026-04-08/pay",
+        source=ledger.Side(here.ming, "available"),
+        target=ledger.Side(0, "redeemed"),
+        amount=2_000,
+        reason="t",
+        rule="t",
+        rule_version=1,
+        actor="t",
+        at=PAID,
+        day=PAID.date(),
+        wallet="coin",
+    )
+    ledger.post(here.tx, gone)
+    here.tell("order.refunded", now=PAID)
+    assert here.has("coin") == {"debt": -2_000}
+
+
+def test_what_is_told_late_counts_in_the_month_of_today(shop: Callable[..., Shop]) -> None:
+    here = shop()
+    here.tell(order="A1", amount_fen=100_000)
+    _nights(here.tx, PAID)
+    here.tell(order="A2", amount_fen=100_000, now=PAID)  # of March, like the first
+    _nights(here.tx, PAID)
+    assert _coins(here) == 2_000
+    _nights(here.tx, datetime(2026, 5, 8, 4, 0, tzinfo=UTC))
+    assert _coins(here) == 4_000
+
+
+def test_rules_without_steps_rebate_nothing(shop: Callable[..., Shop]) -> None:
+    start = STEPS.index("steps = [")
+    here = shop(STEPS[:start] + "steps = []\n" + STEPS[STEPS.index("]\n", start) + 2 :])
+    here.tell(amount_fen=1_000_000)
+    _nights(here.tx, PAID)
+    assert _coins(here) == 0
+
+
+# -- the budget and what orders earn -----------------------------------------------------------
+
+
+LITTLE = PLAIN.replace("issue_per_day = 50_000", "issue_per_day = 100")
+
+
+def _part(here: Shop, **more: object) -> Part:
+    return here.tell(**more).deed.parts[0]  # type: ignore[arg-type]
+
+
+def test_an_order_over_the_budget_waits_and_its_refund_takes_it_from_what_waits(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop(LITTLE)
+    part = _part(here, amount_fen=20_000)
+    assert (part.points, part.withheld) == (0, "review")
+    here.tell("order.refunded", key="r1", amount_fen=5_000)
+    assert reviews.count(here.tx, here.camp) == (1, 150)
+    here.tell("order.refunded", key="r2", amount_fen=15_000)
+    known = reviews.get(here.tx, here.camp, part.review)
+    assert known is not None
+    assert known.state == "cancelled"
+    assert here.has() == {}
+
+
+def test_a_refund_after_the_approval_takes_back_what_it_paid(shop: Callable[..., Shop]) -> None:
+    here = shop(LITTLE)
+    part = _part(here, amount_fen=20_000)
+    here.tell("order.refunded", key="r1", amount_fen=5_000)
+    reviews.approve(here.tx, here.camp, part.review, by="w", now=NOW, today=NOW.date())
+    assert here.has() == {"available": 150}
+    here.tell("order.refunded", key="r2", amount_fen=5_000)
+    assert here.has() == {"available": 100}
+    here.tell("order.refunded", key="r3", amount_fen=10_000)
+    assert here.has() == {}
+
+
+def test_a_refused_award_has_nothing_to_take_back(shop: Callable[..., Shop]) -> None:
+    here = shop(LITTLE)
+    part = _part(here, amount_fen=20_000)
+    reviews.refuse(here.tx, here.camp, part.review, by="w", now=NOW)
+    here.tell("order.refunded")
+    assert here.has() == {}
+
+
+def test_a_gold_member_earns_by_his_level(shop: Callable[..., Shop]) -> None:
+    here = shop(PLAIN)
+    here.tell(order="A1", amount_fen=300_000)
+    assert _part(here, order="A2", amount_fen=10_000).points == 120
+
+
+def test_a_refund_takes_the_level_after_its_grace(shop: Callable[..., Shop]) -> None:
+    here = shop(PLAIN)
+    here.tell(order="A1", amount_fen=60_000)
+    assert ledger.account(here.tx, here.camp, here.ming).level == "silver"
+    here.tell("order.refunded", order="A1")
+    has = ledger.account(here.tx, here.camp, here.ming)
+    assert (has.level, has.below_since, has.qualifying) == ("silver", NOW.date(), 0)
+    _nights(here.tx, NOW + timedelta(days=30))
+    assert ledger.account(here.tx, here.camp, here.ming).level == "member"
+
+
+# -- debts -----------------------------------------------------------------------------------
+
+
+def test_small_debts_end_with_their_day_and_old_ones_with_their_time(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        small, large = member(tx, camp), member(tx, camp)
+        owe(tx, camp, small, 49)
+        owe(tx, camp, large, 50)
+        _nights(tx, NOW)
+        assert ledger.account(tx, camp, small).debt == -49
+        _nights(tx, NOW + timedelta(days=1))
+        has = ledger.account(tx, camp, small)
+        assert (has.debt, has.owed_since) == (0, NEVER)
+        _nights(tx, NOW + timedelta(days=179))
+        assert ledger.account(tx, camp, large).debt == -50
+        _nights(tx, NOW + timedelta(days=180))
+        assert ledger.account(tx, camp, large).debt == 0
+
+
+def test_a_debt_that_grows_is_as_old_as_its_first_part(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        owe(tx, camp, ming, 50)
+        owe(tx, camp, ming, 20, day=day(9))
+        assert ledger.account(tx, camp, ming).owed_since == day(0)
+        give(tx, camp, ming, 70, day=day(10))
+        owe(tx, camp, ming, 20, day=day(11))
+        assert ledger.account(tx, camp, ming).owed_since == day(11)
