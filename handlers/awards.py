@@ -1,19 +1,34 @@
-"""What a member is paid for what he does in chat: a part of the rules, as a posting."""
+"""What a member is paid for what he does in chat, by the rules and his level."""
 
 from datetime import timedelta
 
-from content.earning import Earned
+from content.earning import Deed, Earned, earned
 from handlers.context import Context
 from storage import awards, ledger, levels
 from storage.awards import Award
 from storage.ledger import ISSUED, Posting, Side
 
 
-def pay(ctx: Context, part: Earned, *, key: str, reason: str, waits: bool = True) -> Award:
-    """Pay what a rule gives for today; over the budget it waits, or without `waits` is not paid.
+def pay(
+    ctx: Context, event: str, *, key: str, streak: bool = False, waits: bool = True
+) -> list[Award]:
+    """Pay all that the rules give for today's check-in or a message.
 
-    The caller has just written a row that makes the key new: a check-in, the event's receipt.
+    Over the programme's budget it waits for a review; without `waits` it is not paid.
+
+    The caller has just written a row that makes the key new: a check-in's, the event's receipt.
     """
+    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
+    deed = Deed(
+        event=event,
+        streak=streak,
+        platform=ctx.event.platform,
+        level=level.id if level else None,
+    )
+    return [_paid(ctx, part, key, event, waits=waits) for part in earned(ctx.rules, deed)]
+
+
+def _paid(ctx: Context, part: Earned, key: str, reason: str, *, waits: bool) -> Award:
     posting = Posting(
         programme_id=ctx.programme.id,
         key=key,
@@ -31,9 +46,3 @@ def pay(ctx: Context, part: Earned, *, key: str, reason: str, waits: bool = True
         caps=part.caps,
     )
     return awards.award(ctx.tx, ctx.rules, posting, today=ctx.today, now=ctx.now, waits=waits)
-
-
-def level(ctx: Context) -> str | None:
-    """Return the id of the level that the member is paid by."""
-    held = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
-    return held.id if held else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from content import checkin as day
-from content.earning import Deed, earned
 from content.message import Refusal, Reply
 from handlers import makeup
-from handlers.awards import level, pay
+from handlers.awards import pay
 from handlers.context import Context
 from handlers.router import Router
 from storage import checkins, ledger, members
@@ -25,10 +26,8 @@ def checkin(ctx: Context) -> Reply:
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
     result = day.award(ctx.rules.checkin, streak=streak)
-    deed = Deed(event="checkin", streak=result.bonus, platform=ctx.event.platform, level=level(ctx))
-    key = f"{ctx.today}/checkin/{member.id}"
-    paid = [pay(ctx, part, key=key, reason="checkin") for part in earned(ctx.rules, deed)]
-    said = ctx.texts.say(
+    paid = pay(ctx, "checkin", key=f"{ctx.today}/checkin/{member.id}", streak=result.bonus)
+    reply = ctx.say(
         _answer(result, paid),
         name=ctx.name,
         points=sum(award.points for award in paid),
@@ -36,11 +35,14 @@ def checkin(ctx: Context) -> Reply:
         to_bonus=result.to_bonus,
         percent=round(ctx.rules.checkin.streak.bonus * 100),
         balance=ledger.account(ctx.tx, ctx.programme.id, member.id).available,
+        buttons=buttons,
+        private=True,
     )
     if streak == 1:
         line, repair = makeup.offer(ctx, member.checkin_day)
-        said, buttons = f"{said}\n{line}".rstrip(), (*repair, *buttons)
-    return ctx.with_rise(Reply(said, buttons, private=True), (award.level for award in paid))
+        text = f"{reply.text}\n{line}".rstrip()
+        reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
+    return ctx.with_rise(reply, (award.level for award in paid))
 
 
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:

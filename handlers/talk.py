@@ -3,8 +3,7 @@
 from datetime import datetime, time, timedelta
 
 from content.activity import worth
-from content.earning import Deed, earned
-from handlers.awards import level, pay
+from handlers.awards import pay
 from handlers.context import Context
 from handlers.router import Router
 from storage.talk import KEPT
@@ -21,13 +20,9 @@ def talk(ctx: Context) -> None:
     rules, words = ctx.rules.activity, ctx.event.text[:KEPT]
     if not worth(rules, words, said.previous, since_s=said.since_s, command=ctx.asks):
         return
-    deed = Deed(event="activity", platform=ctx.event.platform, level=level(ctx))
     key = f"{ctx.today}/activity/{ctx.event.key}."  # no ending of the ledger's own
-    paid = [
-        pay(ctx, part, key=key, reason="activity", waits=False).points
-        for part in earned(ctx.rules, deed)
-    ]
-    if ctx.talk is not None and not any(paid):
-        # the day's ceiling, or the budget's end: do not ask the store again before the day is over
+    paid = pay(ctx, "activity", key=key, waits=False)
+    if ctx.talk is not None and not any(award.points for award in paid):
+        # the day's ceiling, or the budget's end: do not ask the store again before it is over
         tomorrow = datetime.combine(ctx.today + timedelta(days=1), time(), ctx.programme.zone)
         ctx.talk.rest((ctx.event.platform, ctx.event.sender.id), ctx.programme.id, tomorrow)
