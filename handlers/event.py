@@ -68,7 +68,7 @@ class Event(msgspec.Struct, frozen=True):
     from_outside: bool = False
     """For a tap: the group can be seen by people who are not in it."""
     genuine: bool = False
-    """For a tap: its message does show a button of this command. What is pressed can be forged."""
+    """For a tap: its message has such a button (`message.alike`). What is pressed can be forged."""
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
     lacks: tuple[Right, ...] = ()
