@@ -19,6 +19,15 @@ class Button(msgspec.Struct, frozen=True, omit_defaults=True):
     command: str
 
 
+def alike(one: str, other: str) -> bool:
+    """Whether two buttons belong to the same row: `top day here` and `top week here` do.
+
+    Pressed twice, a tab is no longer there the second time, but its neighbours are.
+    """
+    words, others = one.split(), other.split()
+    return words[:1] == others[:1] and words[-1:] == others[-1:]
+
+
 Buttons = tuple[tuple[Button, ...], ...]
 
 

@@ -68,7 +68,7 @@ class Event(msgspec.Struct, frozen=True):
     from_outside: bool = False
     """It can come from somebody who is not in the group: a tap or a comment in a public one."""
     genuine: bool = False
-    """For a tap: its message does show a button of this command. What is pressed can be forged."""
+    """For a tap: its message has such a button (`message.alike`). What is pressed can be forged."""
     secondhand: bool = False
     """Forwarded, or written by way of a bot: not the sender's own words."""
     target: str = ""

@@ -20,6 +20,7 @@ from bot.adapters.local import LocalAdapter, Person
 from bot.adapters.local.adapter import GROUP, TEXT_MAX
 from bot.clock import MovableClock
 from bot.dispatcher import BusyError
+from content.message import alike
 from content.names import clean_text
 from content.texts import DEFAULT_LOCALE, LOCALES, texts
 from storage import room
@@ -236,11 +237,11 @@ def _inside(engine: Engine, person: Person) -> bool:
 
 
 def _shows(engine: Engine, chat_id: str, message: str, data: str) -> bool:
-    """Whether a message of the chat has a button with this data."""
+    """Whether a message of the chat has such a button."""
     with reading(engine) as tx:
         line = room.get(tx, MAIN, int(message)) if int(message) < ID_END else None
     rows = json.loads(line.buttons) if line is not None and line.chat_id == chat_id else []
-    return any(button["data"] == data for row in rows for button in row)
+    return any(alike(button["data"], data) for row in rows for button in row)
 
 
 def _person(person: Person, inside: set[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from content.message import alike
 from content.names import mentions
 from handlers.event import RIGHTS, Chat, ChatKind, Event, Kind, Right, Role, Sender, SenderKind
 
@@ -222,9 +223,9 @@ def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
 
 
 def _shows(message: _Message, data: str) -> bool:
-    """Whether a message has the button: Telegram hands on whatever data a client sends."""
+    """Whether a message has such a button: Telegram hands on whatever data a client sends."""
     rows = message.reply_markup.inline_keyboard if message.reply_markup else []
-    return any(button.callback_data == data for row in rows for button in row)
+    return any(alike(button.callback_data, data) for row in rows for button in row)
 
 
 def _may_be_outside(message: _Message) -> bool:
