@@ -72,7 +72,8 @@ _LEAVE = Sql(
 )
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
-    "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p JOIN identity i"
+    # CROSS: SQLite keeps the order then; without statistics it would read every identity first
+    "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p CROSS JOIN identity i"
     " ON i.programme_id = :programme AND i.platform = json_extract(p.value, '$[0]')"
     " AND i.user_id = json_extract(p.value, '$[1]')",
     postgres="SELECT i.platform, i.user_id, i.member_id FROM unnest(:platforms::text[],"

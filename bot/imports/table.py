@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ def open_table(asked: Asked) -> Iterator[Table]:
         opened = open_csv(asked.path, asked.kind, asked.told.values())
     with opened as source:
         lines = (line for line in source.lines if not line.empty)
-        head = [line for line, _ in zip(lines, range(HEAD_LINES), strict=False)]
+        head = [*islice(lines, HEAD_LINES)]
         place = _heading(asked, head)
         names = ["" if cell is None else f"{cell}" for cell in head[place].cells]
         found = columns.recognise(asked.kind, names, asked.told, asked.platform)
