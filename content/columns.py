@@ -22,6 +22,14 @@ WHO = {
         "customer id",
     ),
 }
+
+
+def _with(words: Sequence[str], *endings: str) -> tuple[str, ...]:
+    return tuple(f"{word}{ending}" for ending in endings for word in words)
+
+
+_AMOUNT = ("金额", "实付", "实付金额", "支付金额", "付款金额")
+_FREIGHT = ("运费", "邮费", "快递费")
 ORDERS = WHO | {
     "order": (
         "订单",
@@ -35,29 +43,15 @@ ORDERS = WHO | {
     ),
     "event": ("事件", "状态", "订单状态", "event", "status", "order status"),
     "amount": (
-        "金额",
-        "金额元",
-        "实付",
-        "实付金额",
-        "支付金额",
-        "付款金额",
-        "amount",
-        "amount yuan",
-        "paid",
-        "amount paid",
+        *_with(_AMOUNT, "", "元"),
+        *_with(("amount", "paid", "amount paid"), "", " yuan"),
     ),
-    "amount_fen": ("金额分", "amount fen"),
+    "amount_fen": (*_with(_AMOUNT, "分"), "amount fen"),
     "freight": (
-        "运费",
-        "运费元",
-        "邮费",
-        "快递费",
-        "freight",
-        "freight yuan",
-        "shipping",
-        "postage",
+        *_with(_FREIGHT, "", "元"),
+        *_with(("freight", "shipping", "postage"), "", " yuan"),
     ),
-    "freight_fen": ("运费分", "freight fen"),
+    "freight_fen": (*_with(_FREIGHT, "分"), "freight fen"),
     "at": (
         "时间",
         "日期",

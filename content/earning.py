@@ -87,7 +87,7 @@ def rules_for(rules: Rulebook, deed: Deed) -> Iterator[EarnRule]:
 
 def all_rules(rules: Rulebook) -> Iterator[EarnRule]:
     """Yield everything that pays: check-in and activity as if they were earn rules, then those."""
-    for section, paid in zip(SECTIONS, (rules.checkin, rules.activity), strict=True):
+    for section, paid in (("checkin", rules.checkin), ("activity", rules.activity)):
         if paid.points:
             yield EarnRule.model_construct(
                 id=section, event=section, category=paid.category, points=paid.points

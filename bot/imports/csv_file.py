@@ -28,7 +28,10 @@ _NAMES = {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "gb18030": "GB18030"}
 
 @contextmanager
 def open_csv(path: Path, kind: str, told: Collection[str] = ()) -> Iterator[Source]:
-    """Open a CSV file; `told` are headings that the asker names. Errors: Refusal for what is no text; OSError."""
+    """Open a CSV file; `told` are headings that the asker names.
+
+    Errors: Refusal for what is no text; OSError.
+    """
     encoding = _encoding(path)
     size = max(path.stat().st_size, 1)
     with path.open("rb") as raw:

@@ -74,6 +74,9 @@ def _heading(asked: Asked, head: list[Line]) -> int:
         raise Refusal("import.file_empty")
     told = asked.told.values()
     counts = [columns.known(asked.kind, [f"{c}" for c in line.cells], told) for line in head]
+    fault = next((line.fault for line in head if line.fault is not None), None)
+    if not max(counts) and fault is not None:
+        raise fault
     return counts.index(max(counts))
 
 

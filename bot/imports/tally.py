@@ -81,10 +81,7 @@ class Tally:
 
     def row(self, line: Line, told: Notice | Newcomer) -> str:
         """Return a row as it was understood."""
-        if isinstance(told, Notice):
-            parts = self._order(told)
-        else:
-            parts = self._member(told)
+        parts = self._order(told) if isinstance(told, Notice) else self._member(told)
         return f"  {line.number:>7}  " + " · ".join(part for part in parts if part)
 
     def _order(self, told: Notice) -> list[str]:
