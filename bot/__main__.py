@@ -65,7 +65,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     arguments.export(command("export", _export, "write the whole ledger to a file"))
     arguments.statement(command("statement", _statement, "what a member has, and how it came"))
+    _import_parser(command("import", _import, "take in a file of orders or members"))
     return parser
+
+
+def _import_parser(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="what", dest="kind")
+    for kind in ("orders", "members"):
+        about = f"{kind} from a CSV file or a workbook (.xlsx); without --apply a preview"
+        one = kinds.add_parser(kind, help=about, description=about)
+        one.add_argument("file", type=Path)
+        one.add_argument("--apply", action="store_true", help="write it; twice is once")
+        one.add_argument("--report", type=Path, metavar="FILE", help="refused rows, as CSV")
+        one.add_argument(
+            "--platform", metavar="NAME", help="whose user ids these are, such as shop"
+        )
+        one.add_argument("--sheet", metavar="NAME", help="of a workbook (default: the first)")
+        one.add_argument(
+            "--column", action="append", metavar="MEANING=HEADING", help="such as amount=实付"
+        )
+        one.add_argument("--programme", type=int, default=1, help="whose points (default 1)")
 
 
 def _keys_parser(keys: argparse.ArgumentParser) -> None:
@@ -273,6 +292,20 @@ def _at_desk(
     try:
         with open_desk(load_settings()) as desk:
             return work(desk, options) or 0
+    except (DeskError, StoreDownError) as error:
+        return _fail(str(error))
+    except DATABASE_ERRORS as error:
+        return _fail(_database_trouble(error))
+
+
+def _import(options: argparse.Namespace) -> int:
+    from bot.desk import DeskError  # noqa: PLC0415 - the same
+    from bot.imports import command  # noqa: PLC0415 - the same
+    from bot.worker import StoreDownError  # noqa: PLC0415 - the same
+    from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
+
+    try:
+        return command.run(options)
     except (DeskError, StoreDownError) as error:
         return _fail(str(error))
     except DATABASE_ERRORS as error:

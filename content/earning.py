@@ -11,6 +11,8 @@ from content.rulebook import POINTS, EarnRule, Rulebook, exact
 
 FEN = 100
 """Fen in a yuan."""
+SECTIONS = ("checkin", "activity")
+"""What pays without being an earn rule."""
 CAMPAIGN = ".campaign"
 """What the name of a rule gets for the part that a campaign adds: a lot of its own expiry."""
 
@@ -76,7 +78,9 @@ def rebate(rules: Rulebook, spent_fen: int) -> int:
 
 def rules_for(rules: Rulebook, deed: Deed) -> Iterator[EarnRule]:
     """Yield the rules that pay for a deed."""
-    for rule in all_rules(rules):
+    # the two that are no earn rules are made anew each time: only for those who ask for them
+    some = all_rules(rules) if deed.event in SECTIONS else rules.earn
+    for rule in some:
         if rule.event == deed.event and deed.platform not in rule.platforms_off:
             yield rule
 
@@ -117,7 +121,7 @@ def _parts(rules: Rulebook, rule: EarnRule, deed: Deed) -> Iterator[Earned]:
     freight = deed.freight_fen if "freight" in rule.exclude else 0
     yuan = Fraction(deed.amount_fen - freight, FEN) if rule.per_yuan is not None else 1
     own = multiplier(rules, rule, deed, campaign=False)
-    whole = multiplier(rules, rule, deed)
+    whole = own if deed.campaign == 1 else multiplier(rules, rule, deed)
     for wallet, rate in rates(rules, rule).items():
         points = int(yuan * rate * own)
         yield from _part(rules, rule, wallet, points, added=False)

@@ -5,6 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from zlib import crc32
 
 from sqlalchemy import Connection, Engine, text
 
@@ -32,9 +33,10 @@ class Lock(ABC):
 class FileLock(Lock):
     """A lock on a file beside a SQLite database."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, work: str = "") -> None:
         """Take the lock. Errors: LockedError."""
-        self._file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        name = f"{database}.{work}.lock" if work else f"{database}.lock"
+        self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -53,15 +55,16 @@ class FileLock(Lock):
 class SessionLock(Lock):
     """An advisory lock of a PostgreSQL session: gone when the session is."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, work: str = "") -> None:
         """Take the lock. Errors: LockedError, and the database's."""
         self._engine = engine
+        self._key = _ADVISORY | (crc32(work.encode()) >> 1) << 32
         self._session: Connection | None = None
         self._take()
 
     def _take(self) -> None:
         session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY}):
+        if not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}):
             session.close()
             raise LockedError(f"{self._engine.url.database} is in use by another process")
         self._session = session
@@ -89,19 +92,21 @@ class SessionLock(Lock):
         session, self._session = self._session, None
         if session is not None:
             with suppress(*DATABASE_ERRORS):  # a lost session has lost its lock as well
-                session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY})
+                session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
             session.invalidate()
             session.close()
 
 
 @contextmanager
-def only_process(engine: Engine) -> Iterator[Lock]:
+def only_process(engine: Engine, work: str = "") -> Iterator[Lock]:
     """Hold the database's lock; it goes with the process, however that ends.
+
+    `work` names a lock of its own, for what one process does at a time beside a running bot.
 
     Errors: LockedError.
     """
     sqlite = engine.dialect.name == "sqlite"
-    lock = FileLock(str(engine.url.database)) if sqlite else SessionLock(engine)
+    lock = FileLock(str(engine.url.database), work) if sqlite else SessionLock(engine, work)
     try:
         yield lock
     finally:

@@ -1,7 +1,7 @@
 """Members, their identities on platforms, and the groups that they are in."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
@@ -48,6 +48,19 @@ _NEW_IDENTITY = Sql(
     "INSERT INTO identity (programme_id, platform, user_id, member_id)"
     " VALUES (:programme, :platform, :user, :member)"
 )
+_NEW_MEMBERS = Sql(
+    "INSERT INTO member (programme_id, id, name, created_ms) VALUES (?, ?, ?, ?)",
+    postgres="INSERT INTO member (programme_id, id, name, created_ms) VALUES (%s, %s, %s, %s)",
+)
+_NEW_IDENTITIES = Sql(
+    "INSERT INTO identity (programme_id, platform, user_id, member_id) VALUES (?, ?, ?, ?)",
+    postgres="INSERT INTO identity (programme_id, platform, user_id, member_id)"
+    " VALUES (%s, %s, %s, %s)",
+)
+_NEW_ACCOUNTS = Sql(
+    "INSERT INTO account (programme_id, owner_id, wallet) VALUES (?, ?, ?)",
+    postgres="INSERT INTO account (programme_id, owner_id, wallet) VALUES (%s, %s, %s)",
+)
 _NEW_ACCOUNT = Sql(
     "INSERT INTO account (programme_id, owner_id, wallet) VALUES (:programme, :member, 'points')"
 )
@@ -81,7 +94,8 @@ _SHOW_GROUP = Sql(
 _WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
-    "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p JOIN identity i"
+    # CROSS: SQLite keeps the order then; without statistics it would read every identity first
+    "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p CROSS JOIN identity i"
     " ON i.programme_id = :programme AND i.platform = json_extract(p.value, '$[0]')"
     " AND i.user_id = json_extract(p.value, '$[1]')",
     postgres="SELECT i.platform, i.user_id, i.member_id FROM unnest(:platforms::text[],"
@@ -188,6 +202,26 @@ def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:
     link(tx, programme_id, id_, who)
     tx.run(_NEW_ACCOUNT, programme=programme_id, member=id_)
     return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0)
+
+
+class Enrolment(NamedTuple):
+    """Somebody to be enrolled under a new number, a member since a moment."""
+
+    id: int
+    who: Who
+    since: datetime
+
+
+def enrol_many(tx: Tx, programme_id: int, people: Sequence[Enrolment]) -> None:
+    """Create the members of many identities that have none."""
+    if not people:
+        return
+    tx.each(
+        _NEW_MEMBERS,
+        [(programme_id, p.id, p.who.clean_name, to_ms(p.since)) for p in people],
+    )
+    tx.each(_NEW_IDENTITIES, [(programme_id, p.who.platform, p.who.user_id, p.id) for p in people])
+    tx.each(_NEW_ACCOUNTS, [(programme_id, p.id, POINTS) for p in people])
 
 
 def link(tx: Tx, programme_id: int, member_id: int, who: Who) -> None:

@@ -38,7 +38,7 @@ def _holes(text: str) -> list[str]:
 
 
 def _python() -> Iterator[tuple[str, ast.Module]]:
-    for folder in ("handlers", "bot"):
+    for folder in ("handlers", "bot", "content"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
 
@@ -93,6 +93,8 @@ def test_every_key_that_code_says_exists() -> None:
     groups = "|".join(sorted({key.partition(".")[0] for key in table}))
     pattern = re.compile(rf"(?:{groups})\.[a-z_]+")
     said = {(name, text) for name, text in _literals() if pattern.fullmatch(text)}
+    # content names keys of rules in the same way: of texts it says those of rows alone
+    said = {each for each in said if each[0][:7] != "content" or each[1].startswith("import.")}
     assert len(said) > 25  # the search itself works
     assert sorted((name, key) for name, key in said if key not in table) == []
 

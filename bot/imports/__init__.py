@@ -1,0 +1,1 @@
+"""`python -m bot import`: orders and members from CSV files and workbooks."""
