@@ -191,7 +191,9 @@ class Issued(NamedTuple):
 
     read: str
     counts: str
-    asked: tuple[tuple[tuple[Cap, ...], int, date], ...]
+    asked: tuple[Any, ...] = ()
+    """The last award first: (budget, amount, day, the ones before it). Adding one copies nothing,
+    and a savepoint's copy shares them."""
 
 
 def read_accounts(tx: Tx, programme_id: int) -> Iterator[Account]:
@@ -269,12 +271,13 @@ class Books:
             row = tx.one(
                 _BUDGET_LOCKED if tx.careful else _BUDGET, programme=programme_id, wallet=wallet
             )
-            known = Issued(row[0] if row else "", row[0] if row else "", ())
+            counts = row[0] if row else ""
+            known = Issued(counts, counts)
         own = Account(programme_id, 0, wallet, counts=known.counts)
         left, counts = allowed(own, budget, amount, day)
         if left < amount:
             return False
-        self.issued[key] = Issued(known.read, counts, (*known.asked, (budget, amount, day)))
+        self.issued[key] = Issued(known.read, counts, (budget, amount, day, known.asked))
         return True
 
     def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
@@ -404,7 +407,11 @@ class Books:
         if mine is None or mine.read == now:
             return now if mine is None else mine.counts
         own = Account(programme_id, 0, wallet, counts=now)
-        for budget, amount, day in mine.asked:
+        asked, last = [], mine.asked
+        while last:
+            *one, last = last
+            asked.append(one)
+        for budget, amount, day in reversed(asked):
             left, counts = allowed(own, budget, amount, day)
             if left < amount:
                 raise RaceError("the budget has been issued by another process")

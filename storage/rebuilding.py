@@ -26,6 +26,8 @@ _COMPARED = (
     "held",
     "debt",
     "earned_day",
+    "earned_week",
+    "earned_month",
     "day_earned",
     "week_earned",
     "month_earned",
