@@ -289,7 +289,7 @@ def _shown_safely(stage: Stage, who: str, name: str, lines: int) -> None:
     hostile = type(sender)(sender.id, name)
     for words, expected in (
         ("签到", 3),
-        ("积分", 3),
+        ("积分", 4),
         ("明细", 2),
         ("总榜", min(lines, 14)),
         ("排行 x", 1),

@@ -205,7 +205,7 @@ def test_check_in_points_and_board(demo: Demo, room: OpenRoom):
     expect(toast).to_have_count(0)
 
     board = hears(page, "今日", lambda: answer.get_by_role("button", name="排行").click())
-    board.locator(".inline", has_text="周").click()
+    board.locator(".inline", has_text="周榜").click()
     expect(board.locator(".body")).to_have_text(re.compile("本周"))
     board.locator(".inline", has_text="日").click()
     expect(board.locator(".body")).to_have_text(re.compile("今日"))
