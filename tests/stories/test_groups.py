@@ -292,7 +292,7 @@ def _shown_safely(stage: Stage, who: str, name: str, lines: int) -> None:
         ("积分", 4),
         ("明细", 2),
         ("总榜", min(lines, 14)),
-        ("排行 x", 1),
+        ("排行 x", 2),
     ):
         (outcome,) = stage.says(hostile, words)
         assert outcome.state in {"done", "refused"}
