@@ -352,10 +352,9 @@ def _take_back(work: _Work, part: Part, points: int, undo: Undo, key: str) -> Pa
     Of what still waits for a review, so much does not wait any more.
     """
     if part.review and not part.posting and points:
-        known = reviews.get(work.tx, work.here.id, part.review)
-        if known is not None:
-            reviews.shrink(work.tx, work.here.id, known.id, known.amount - points, now=work.now)
-        return None
+        if reviews.shrink(work.tx, work.here.id, part.review, points, now=work.now):
+            return None
+        part = _by_now(work, part)  # somebody has decided it at this very moment
     if not part.posting or not points:
         return None
     undo = undo._replace(key=f"{undo.day}/refund/{part.posting}/{key}.")

@@ -60,8 +60,8 @@ _DECIDE = Sql(
 )
 _POSTED = Sql("UPDATE review SET posted = :posted WHERE programme_id = :programme AND id = :id")
 _LESS = Sql(
-    "UPDATE review SET amount = :amount WHERE programme_id = :programme AND id = :id"
-    " AND state = 'waiting'"
+    "UPDATE review SET amount = amount - :less WHERE programme_id = :programme AND id = :id"
+    " AND state = 'waiting' AND amount > :less"
 )
 
 
@@ -128,13 +128,16 @@ def refuse(tx: Tx, programme_id: int, review_id: int, *, by: str, now: datetime)
     return _decide(tx, programme_id, review_id, REFUSED, by, now)
 
 
-def shrink(tx: Tx, programme_id: int, review_id: int, amount: int, *, now: datetime) -> None:
-    """Let less wait: a part of what it is for was undone. With nothing left it is cancelled."""
-    if amount <= 0:
-        values = {"state": CANCELLED, "by": "refund", "at": to_ms(now)}
-        tx.run(_DECIDE, programme=programme_id, id=review_id, **values)
-    else:
-        tx.run(_LESS, programme=programme_id, id=review_id, amount=amount)
+def shrink(tx: Tx, programme_id: int, review_id: int, less: int, *, now: datetime) -> bool:
+    """Let less wait: a part of what it is for was undone. With nothing left it is cancelled.
+
+    False when it does not wait any more.
+    """
+    own = {"programme": programme_id, "id": review_id}
+    if tx.run(_LESS, **own, less=less).rowcount == 1:
+        return True
+    cancel = {"state": CANCELLED, "by": "refund", "at": to_ms(now)}
+    return bool(tx.run(_DECIDE, **own, **cancel).rowcount == 1)
 
 
 def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when

@@ -125,6 +125,20 @@ def test_a_refusal_pays_nothing_ever(engine: Engine) -> None:
         assert buckets(tx, here.id, ming) == {}
 
 
+def test_what_is_undone_waits_less_or_not_at_all_but_only_while_it_waits(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        here, ming = _camp(tx, per_day=1, per_month=1)
+        one, two = (_award(tx, here, ming, 20).review for _ in range(2))
+        assert reviews.shrink(tx, here.id, one, 5, now=NOW)
+        assert reviews.count(tx, here.id) == (2, 35)
+        assert reviews.approve(tx, here.id, one, by="x", now=NOW, today=DAY).amount == 15
+        assert not reviews.shrink(tx, here.id, one, 5, now=NOW)
+        assert reviews.shrink(tx, here.id, two, 20, now=NOW)
+        assert not reviews.shrink(tx, here.id, two, 20, now=NOW)
+        with pytest.raises(DecidedError, match="cancelled by refund"):
+            reviews.approve(tx, here.id, two, by="x", now=NOW, today=DAY)
+
+
 def test_what_waited_is_valid_as_long_as_it_would_have_been(engine: Engine) -> None:
     with transaction(engine) as tx:
         here, ming = _camp(tx, per_day=1, per_month=1)
