@@ -7,39 +7,52 @@ from storage.db import Sql, Tx
 from storage.ledger import PROGRAMME, Posting, Side, account
 from storage.programmes import Programme
 
+_RULE = "write_off"
 _DUE = Sql(
     "SELECT owner_id, wallet FROM account WHERE programme_id = :programme AND debt < 0"
-    " AND owed_since < :today AND (debt > :small OR owed_since <= :old)"
+    " AND owed_since < :today AND (owed_since <= :old OR (debt > :small AND NOT EXISTS"
+    " (SELECT 1 FROM paid_once o WHERE o.programme_id = account.programme_id"
+    f" AND o.rule = '{_RULE}' AND o.wallet = account.wallet"
+    " AND o.subject = :period || CAST(account.owner_id AS TEXT))))"
     " ORDER BY owner_id, wallet LIMIT :most"
+)
+_NOTE = Sql(
+    "INSERT INTO paid_once (programme_id, rule, wallet, subject)"
+    f" VALUES (:programme, '{_RULE}', :wallet, :subject) ON CONFLICT DO NOTHING"
 )
 
 
 def write_off_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 500) -> int:
     """Write off what the rules give up; return in how many accounts.
 
-    A debt stands at least until its day is over, so that who owes can still see it.
+    A debt stands at least until its day is over, so that who owes can still see it. Small ones are
+    given up once for each member in `write_off_after_days`: else buying, spending and returning
+    would make points out of nothing, every day.
     """
     rules = here.rules.programme.negative
     tx.books.write(tx)
+    period = f"{today.toordinal() // rules.write_off_after_days}/"
     rows = tx.all(
         _DUE,
         programme=here.id,
         today=today,
         small=-rules.write_off_below,
         old=today - timedelta(days=rules.write_off_after_days),
+        period=period,
         most=most,
     )
     for owner_id, wallet in rows:
         owed = account(tx, here.id, owner_id, wallet)
         if not owed.debt:  # paid since it was read
             continue
+        tx.run(_NOTE, programme=here.id, wallet=wallet, subject=f"{period}{owner_id}")
         gone = Posting(
             programme_id=here.id,
             key=f"{today}/write-off/{wallet}/{owner_id}",
             source=Side(PROGRAMME, "clawed_back"),
             target=Side(owner_id, "debt"),
             amount=-owed.debt,
-            reason="write_off",
+            reason=_RULE,
             rule="negative",
             rule_version=here.rules_version,
             actor="clock",

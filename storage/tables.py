@@ -477,7 +477,8 @@ paid_once = Table(
     Column("subject", String(80), primary_key=True),
     sqlite_with_rowid=False,
 )
-"""For what a rule that pays `once_per` has paid: `order/…`, `post/…` or `member/…`."""
+"""For what a rule that pays `once_per` has paid: `order/…`, `post/…` or `member/…`; and which small
+debts have been written off: a number of days, and the member."""
 
 api_key = Table(
     "api_key",

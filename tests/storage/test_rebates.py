@@ -233,3 +233,15 @@ def test_a_debt_that_grows_is_as_old_as_its_first_part(engine: Engine) -> None:
         give(tx, camp, ming, 70, day=day(10))
         owe(tx, camp, ming, 20, day=day(11))
         assert ledger.account(tx, camp, ming).owed_since == day(11)
+
+
+def test_buying_and_returning_every_day_makes_no_points(engine: Engine) -> None:
+    """A small debt is given up once, and then not again for half a year."""
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        for number in range(60):
+            owe(tx, camp, ming, 1, day=day(number))
+            _nights(tx, NOW + timedelta(days=number + 1))
+        # the period of 180 days may end within these 60: then it is twice
+        assert ledger.account(tx, camp, ming).debt <= -57
