@@ -1,15 +1,13 @@
 """`python -m bot compensate …`: propose a compensation, decide about it, carry it out."""
 
 import argparse
-import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from threading import Event
 
 from bot.clock import utc_now
 from bot.desk import Desk
+from bot.interrupts import interrupts
 from bot.paper import fail, progress, say, table
 from content import compensation as offers
 from content.compensation import Offer, OfferError
@@ -155,7 +153,7 @@ def _run(desk: Desk, here: Programme, options: argparse.Namespace) -> int:
     )
     found = desk.ask(begin, CompensationError)
     paid, failed = 0, list[tuple[int, str]]()
-    with _interrupts() as stopped:
+    with interrupts() as stopped:
         batch = _batch(desk, here, found, after=0, most=options.batch)
         while True:
             paid += batch.paid
@@ -175,26 +173,6 @@ def _run(desk: Desk, here: Programme, options: argparse.Namespace) -> int:
         fail("interrupted: the same command goes on with the others")
         return INTERRUPTED
     return fail(f"not paid: {len(failed):,}") if failed else 0
-
-
-@contextmanager
-def _interrupts() -> Iterator[Event]:
-    """Let Ctrl+C wait for the batch that is being paid; the second one does not wait.
-
-    In the midst of a transaction it could be lost: the driver cancels the statement on the server,
-    and what is cancelled by that may be the rollback.
-    """
-    stopped = Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _batch(desk: Desk, here: Programme, found: Run, *, after: int, most: int) -> compensating.Batch:

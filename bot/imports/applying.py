@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
+from threading import Event
 from typing import Any
 
 from bot.clock import utc_now
 from bot.desk import Desk
 from bot.imports.table import Read, Told
 from bot.imports.tally import Progress, Result, Tally, say
+from bot.interrupts import interrupts
 from content.message import Refusal
 from handlers.intake import take_members, take_orders
 from storage.db import Tx
@@ -56,7 +58,7 @@ def apply(
     Errors: StoreDownError, the database's, KeyboardInterrupt; what was told as done stays done.
     """
     progress = Progress(tally.words)
-    with ExitStack() as held:
+    with interrupts() as stopped, ExitStack() as held:
         alone = desk.engine.dialect.name == "sqlite" and _hold(desk, held)
         rests = desk.engine.dialect.name == "sqlite" and not alone
         if rests:
@@ -66,6 +68,7 @@ def apply(
                 started = time.monotonic()
                 _batch(way, tally, batch)
                 progress.tell(tally, done())
+                _go_on_unless(stopped)
                 if rests:
                     time.sleep(time.monotonic() - started)
         except BaseException:
@@ -84,6 +87,11 @@ def apply(
         )
     )
     tally.show_reasons()
+
+
+def _go_on_unless(stopped: Event) -> None:
+    if stopped.is_set():
+        raise KeyboardInterrupt
 
 
 def _hold(desk: Desk, held: ExitStack) -> bool:
