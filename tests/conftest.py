@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,55 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     return f"sqlite:///{path}"
 
 
+class Databases:
+    """Copies of a template on the tests' server: the next one is made while a test runs."""
+
+    def __init__(self, admin: Engine, template: str) -> None:
+        self._admin = admin
+        self._template = template
+        self._aside = ThreadPoolExecutor(1)
+        self._next = self._aside.submit(self._make)
+        self._dropped: list[Future[None]] = []
+
+    def take(self) -> str:
+        """Return the name of a database that nobody has used."""
+        name, self._next = self._next.result(), self._aside.submit(self._make)
+        return name
+
+    def drop(self, name: str) -> None:
+        self._dropped.append(self._aside.submit(self._run, f"DROP DATABASE {name} WITH (FORCE)"))
+
+    def close(self) -> None:
+        self.drop(self._next.result())
+        self._aside.shutdown()
+        for dropped in self._dropped:
+            dropped.result()
+
+    def _make(self) -> str:
+        name = f"qunying_{uuid.uuid4().hex[:12]}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        return name
+
+    def _run(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_admin: Engine, postgres_template: str) -> Iterator[Databases]:
+    databases = Databases(postgres_admin, postgres_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty migrated PostgreSQL database of the test's own."""
     services.need("PostgreSQL", services.postgres_url())
-    admin: Engine = request.getfixturevalue("postgres_admin")
-    template: str = request.getfixturevalue("postgres_template")
-    name = f"qunying_{uuid.uuid4().hex[:12]}"
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _at(admin, name)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    name = databases.take()
+    yield _at(request.getfixturevalue("postgres_admin"), name)
+    databases.drop(name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
