@@ -113,6 +113,14 @@ class _Sqlite:
     def padded(number: str) -> str:
         return f"printf('%09d', {number})"
 
+    @staticmethod
+    def week(day: str) -> str:
+        return f"date({day}, 'weekday 0', '-6 days')"
+
+    @staticmethod
+    def month(day: str) -> str:
+        return f"date({day}, 'start of month')"
+
 
 class _Postgres:
     """How PostgreSQL says it."""
@@ -128,6 +136,14 @@ class _Postgres:
     @staticmethod
     def padded(number: str) -> str:
         return f"lpad(({number})::text, 9, '0')"
+
+    @staticmethod
+    def week(day: str) -> str:
+        return f"date_trunc('week', {day})::date"
+
+    @staticmethod
+    def month(day: str) -> str:
+        return f"date_trunc('month', {day})::date"
 
 
 def _statements(way: Any, members: int, postings: int) -> Iterator[str]:
@@ -173,20 +189,22 @@ def _accounts(way: Any, members: int, postings: int, start: int, zero: date) -> 
     last = way.day(f"CASE WHEN {times} > 0 THEN {start} + {times} - 1 ELSE {never} END")
     columns = (
         "programme_id, owner_id, wallet, available, issued, earned_day, day_earned, week_earned,"
-        " month_earned, total_earned, qualifying, last_posting"
+        " month_earned, total_earned, qualifying, last_posting, earned_week, earned_month"
     )
     windowed = ", ".join(
         f"{amount} * CASE {times} {_cases(postings // members, zero, window)} ELSE 0 END"
         for window in ("day", "week", "month")
     )
     last_id = f"{FIRST_ID} + ({times} - 1) * {members} + n"
-    own = f"SELECT {MAIN}, 0, 'points', 0, -SUM({amount} * {times}), {way.day(str(never))}"
+    none = way.day(str(never))
+    own = f"SELECT {MAIN}, 0, 'points', 0, -SUM({amount} * {times}), {none}"
     return (
         f"INSERT INTO account ({columns})"
-        f" {own}, 0, 0, 0, 0, 0, 0 FROM {way.series(members)}"
+        f" {own}, 0, 0, 0, 0, 0, 0, {none}, {none} FROM {way.series(members)}"
         f" UNION ALL SELECT {MAIN}, {FIRST_MEMBER} + n, 'points', {amount} * {times}, 0, {last},"
         f" {windowed}, {amount} * {times}, {amount} * {times},"
-        f" CASE WHEN {times} > 0 THEN {last_id} ELSE 0 END FROM {way.series(members)}"
+        f" CASE WHEN {times} > 0 THEN {last_id} ELSE 0 END, {way.week(last)}, {way.month(last)}"
+        f" FROM {way.series(members)}"
     )
 
 
