@@ -16,8 +16,6 @@ from bot.config import Settings, SettingsError, load_settings
 if TYPE_CHECKING:
     from bot.desk import Desk
 
-DEMO_PORT = 8080
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
@@ -44,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "run the bot on the platforms that are set")
     demo = command("demo", _demo, "open a chat room with a lively community, to try everything")
-    demo.add_argument("--port", type=int, help=f"the page's port (default {DEMO_PORT})")
+    demo.add_argument(
+        "--port", type=int, help="the page's port (default QUNYING_WEB_PORT, else 8080)"
+    )
     demo.add_argument("--host", help="where to listen (default 127.0.0.1)")
     demo.add_argument("--locale", choices=("zh", "en"), help="the community's language")
     check = command("check", _check, "check settings, rules, texts, database and tokens")
@@ -158,8 +158,8 @@ def _demo(options: argparse.Namespace) -> int:
             redis_url=None,
             telegram_token=None,
             web_host=options.host or "127.0.0.1",
-            web_port=DEMO_PORT if options.port is None else options.port,
             log_level="warning",
+            **({} if options.port is None else {"web_port": options.port}),
             **({"locale": options.locale} if options.locale else {}),
         )
         return _serve(serve(settings, demo=True), settings)
