@@ -42,14 +42,22 @@ def check(*, offline: bool) -> int:
             ("redis", lambda: _redis(settings)),
             ("telegram", lambda: _telegram(settings)),
         ]
-    good = [_report(name, run()) for name, run in checks].count(False) == 0
+    unset = {
+        "database": not offline and not _made(settings) and "none yet: run makes it",
+        "redis": settings.redis_url is None and "not set",
+        "telegram": settings.telegram_token is None and "not set",
+    }
+    good = [_report(n, run(), fine=unset.get(n) or "ok") for n, run in checks].count(False) == 0
     if good and not offline:
-        _report("groups", _groups(settings), otherwise="to do")  # a group's affair: not wrong
+        fine = "ok" if settings.telegram_token else "none without Telegram"
+        _report(
+            "groups", _groups(settings), otherwise="to do", fine=fine
+        )  # a group's affair: not wrong
     return 0 if good else 1
 
 
-def _report(name: str, problems: list[str], *, otherwise: str = "wrong") -> bool:
-    print(f"{name:<10} {otherwise if problems else 'ok'}")  # noqa: T201 - the answer
+def _report(name: str, problems: list[str], *, otherwise: str = "wrong", fine: str = "ok") -> bool:
+    print(f"{name:<10} {otherwise if problems else fine}")  # noqa: T201 - the answer
     for problem in problems:
         print(f"           {problem}")  # noqa: T201 - the answer
     return not problems
@@ -92,6 +100,14 @@ def _database(settings: Settings) -> list[str]:
             engine.dispose()
     except (ValueError, *DATABASE_ERRORS) as error:
         return [f"QUNYING_DATABASE_URL: {type(error).__name__}: {str(error).splitlines()[0]}"]
+
+
+def _made(settings: Settings) -> bool:
+    """Whether there is a database to look at; one that cannot be named is told of elsewhere."""
+    try:
+        return _exists(settings)
+    except (ValueError, *DATABASE_ERRORS):
+        return True
 
 
 def _exists(settings: Settings) -> bool:

@@ -36,6 +36,7 @@ def rebuild(desk: Desk, options: argparse.Namespace) -> None:
 
 
 def _write(tx: Tx, here: Programme) -> list[Difference]:
+    rebuilding.hold_still(tx)  # other commands may be at work, too
     right, found = rebuilding.compare(tx, here.id, progress=_progress)
     if found:
         rebuilding.apply(tx, here.id, right)

@@ -65,7 +65,7 @@ def _decide(
     numbers = options.number or [each.id for each in _all(desk, here)]
     for number in numbers:
         try:
-            points += desk.run(partial(decide, here=here, number=number))
+            points += desk.ask(partial(decide, here=here, number=number), DecidedError)
         except DecidedError as error:
             failed += 1
             print(error, file=sys.stderr)  # noqa: T201 - the answer

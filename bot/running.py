@@ -19,9 +19,10 @@ from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import audit, proof, reviews
-from storage.clockwork import run_daily, run_due
+from storage.clockwork import run_programme, with_work
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
+from storage.ledger import LedgerError
 from storage.lock import Lock, LockedError
 
 _log = logging.getLogger(__name__)
@@ -114,15 +115,22 @@ class App:
             gone = await self.dispatcher.run(partial(tidy, now=self.clock()))
 
     async def _do_what_is_due(self) -> None:
-        done = 1
-        while done:  # a few hundred at a time: events go between
-            done = await self.dispatcher.run(partial(run_due, now=self.clock()))
-            done += await self.dispatcher.run(partial(run_daily, now=self.clock()))
+        for programme_id in await self.dispatcher.run(partial(with_work, now=self.clock())):
+            try:  # each by itself: one with broken rules does not stop the clock of the others
+                await self._do_all_of(programme_id)
+            except (LookupError, ValueError, LedgerError) as error:
+                _log.error("what is due in programme %d fails: %s", programme_id, error)
         waiting = await self.dispatcher.run(reviews.count_all)
         if waiting > self.reviews:
             _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
         self.reviews = waiting
         metrics.REVIEWS.set(waiting)
+
+    async def _do_all_of(self, programme_id: int) -> None:
+        done = 1
+        while done:  # a few hundred at a time: events go between
+            job = partial(run_programme, programme_id=programme_id, now=self.clock())
+            done = await self.dispatcher.run(job)
 
     async def _audit(self) -> None:
         """Prove the books beside the running bot; a fault is the operator's to look at."""

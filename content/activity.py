@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from itertools import islice
 
-from content.names import plain_words
+from content.names import BLANK_LETTERS, plain_words
 from content.rulebook import ActivityRules
 
 COMPARED = 5
@@ -41,7 +41,9 @@ def worth(
 def visible(text: str) -> int:
     """Return how many characters of a text can be seen: no white space, no marks on letters."""
     return sum(
-        not character.isspace() and unicodedata.category(character)[0] != "M"
+        not character.isspace()
+        and character not in BLANK_LETTERS
+        and unicodedata.category(character)[0] != "M"
         for character in plain_words(text)
     )
 
@@ -62,4 +64,5 @@ def similar(text: str, other: str, most: float) -> bool:
 
 def _compared(text: str) -> str:
     words = plain_words(text[: COMPARED_CHARACTERS * 20]).casefold()
-    return "".join(words.split())[:COMPARED_CHARACTERS]
+    seen = (c for c in words if not c.isspace() and c not in BLANK_LETTERS)
+    return "".join(c for c in seen if unicodedata.category(c)[0] != "M")[:COMPARED_CHARACTERS]

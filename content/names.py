@@ -6,7 +6,7 @@ import unicodedata
 NAME_MAX = 24
 _FIRST_STRONG, _POP = "\u2068", "\u2069"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
+BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and symbols that show nothing: fillers of Hangul, the empty Braille cell."""
 _NO_LINKS = str.maketrans("@/", "＠／")
 _JOINER = "\u200d"
@@ -33,7 +33,7 @@ def clean_name(raw: str, *, fallback: str) -> str:
         marks = marks + 1 if category in {"Mn", "Me"} and character != _SELECTOR else 0
         if marks > 2:  # noqa: PLR2004 - more combining marks than any script stacks
             continue
-        blank = character.isspace() or character in _BLANK_LETTERS
+        blank = character.isspace() or character in BLANK_LETTERS
         kept.append(" " if blank else character)
     name = re.sub(" +", " ", "".join(kept)).strip(f" {_JOINER}")
     if not any(unicodedata.category(character)[0] in "LNSP" for character in name):

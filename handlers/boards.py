@@ -84,7 +84,8 @@ def top(ctx: Context) -> Reply:
     title = ctx.texts.say(f"top.{asked.window}")
     if asked.kind:
         title = ctx.texts.say("top.of", title=title, kind=_kind_word(ctx, asked.kind))
-    rows = [title, "", *_places(ctx, board), "", _own(ctx, board, asked)]
+    narrow = bool(asked.kind) or asked.window in _PAST
+    rows = [title, "", *_places(ctx, board, narrow=narrow), "", _own(ctx, board, asked)]
     return Reply("\n".join(rows), _tabs(ctx, asked), replaces=here)
 
 
@@ -103,7 +104,7 @@ def _asked(ctx: Context, words: list[str]) -> _Asked:
             raise Refusal(
                 "top.usage",
                 given=isolate(clean_name(ctx.args[:20], fallback="…")),
-                kinds="、".join(_kind_word(ctx, each) for each in ctx.rules.categories),
+                kinds=" · ".join(_kind_word(ctx, each) for each in ctx.rules.categories),
             )
     return _Asked(window or "week", kind)
 
@@ -143,9 +144,10 @@ def _board(ctx: Context, asked: _Asked) -> Board:
     return dayboards.board(ctx.tx, ctx.programme.id, span, opt_in=opt_in, **who)
 
 
-def _places(ctx: Context, board: Board) -> list[str]:
+def _places(ctx: Context, board: Board, *, narrow: bool) -> list[str]:
+    """Return the lines of a board; an empty one is `narrow` when a check-in would not fill it."""
     if not board.places:
-        return [ctx.texts.say("top.empty")]
+        return [ctx.texts.say("top.nobody" if narrow else "top.empty")]
     return [
         ctx.texts.say(
             "top.line",

@@ -269,7 +269,7 @@ def _award(  # noqa: PLR0917 - a part, whose it is, and under which rules
         caps=part.caps,
     )
     today = work.day(work.now)
-    paid = awards.award(work.tx, version.rules, posting, today=today, now=work.now)
+    paid = awards.award(work.tx, work.here.rules, posting, today=today, now=work.now)
     if subject and (paid.posting or paid.review):
         deeds.pay_once(work.tx, work.here.id, kept, subject)
     return kept._replace(
@@ -299,6 +299,7 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
     )
     undo = Undo("", notice.event, work.actor, min(notice.at, work.now), work.day(notice.at))
     _write(work)  # the order may be among them
+    qualified = ledger.account(work.tx, work.here.id, bought.member_id).qualifying
     parts = [
         part
         for original, points in _due(work, bought, after)
@@ -306,14 +307,24 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
     ]
     deeds.note_refund(work.tx, bought, fen, notice.freight_fen)
     if bought.spent_month:
-        goods = fen - notice.freight_fen
+        goods = _goods_back(after) - _goods_back(bought)
         back = undo._replace(key=f"{undo.day}/rebate/{bought.spent_month:%Y-%m}/{notice.key}.")
         rebates.unspend(work.tx, work.here.id, bought.member_id, bought.spent_month, goods, back)
+    has = ledger.account(work.tx, work.here.id, bought.member_id)
+    levels.fall(work.tx, work.here.rules, has, qualified)
     has = ledger.account(work.tx, work.here.id, bought.member_id)
     levels.keep(work.tx, work.here.rules, has, work.day(work.now))
     of_order = work.orders[bought.order_no or ""]
     of_order[of_order.index(bought)] = work.known[bought.key] = after
     return _note(work, notice, bought.member_id, mark, parts=tuple(parts), fen=fen)
+
+
+def _goods_back(order: Deed) -> int:
+    """Return what has been refunded of an order's goods; in the end that is all of them."""
+    goods = order.amount_fen - order.freight_fen
+    if order.refunded_fen == order.amount_fen:
+        return goods
+    return min(goods, order.refunded_fen - order.refunded_freight_fen)
 
 
 def _due(work: _Work, before: Deed, after: Deed) -> Iterator[tuple[Part, int]]:

@@ -9,7 +9,7 @@ from content.intake import REFUND_KEY, Newcomer
 from content.message import Refusal
 from content.notice import REFUNDED, Notice
 from handlers.deeds import Receipt, take
-from storage import deeds, ledger, members, programmes
+from storage import deeds, ledger, levels, members, programmes
 from storage.books import POINTS
 from storage.db import Tx
 from storage.ids import new_id
@@ -126,8 +126,11 @@ def _bring(
         for place, (welcome, person) in enumerate(zip(results, people, strict=True))
         if isinstance(welcome, Welcome) and person.balance
     ]
-    # It was earned elsewhere and before: no board of this month counts it.
-    before = windows.start("month", now.astimezone(here.zone).date()) - timedelta(days=1)
+    # It was earned elsewhere and before: no board of this week or month counts it, and by its kind
+    # none of other days.
+    today = now.astimezone(here.zone).date()
+    first = min(windows.start("month", today), windows.start("week", today))
+    before = first - timedelta(days=1)
     postings = [
         Posting(
             programme_id=here.id,
@@ -139,6 +142,7 @@ def _bring(
             rule=REASON,
             rule_version=here.rules_version,
             actor=actor,
+            kind=REASON,
             at=now,
             day=before,
             expires=person.expires,
@@ -156,3 +160,5 @@ def _bring(
             raise posted
         elif not posted.replayed:
             results[place] = welcome._replace(points=posted.amount)
+            has = ledger.account(tx, here.id, welcome.member_id)
+            levels.keep(tx, here.rules, has, today)

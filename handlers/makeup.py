@@ -37,6 +37,8 @@ def makeup(ctx: Context) -> Reply:
     day, agreed = _asked(ctx)
     if day in days:
         raise Refusal("makeup.known", name=ctx.name, day=_words(day), buttons=ctx.row("checkin"))
+    if day < ctx.today and not any(each < day for each in days):
+        raise Refusal("makeup.before_first", name=ctx.name, day=_words(day))
     if day not in makeup_days(rules, days, ctx.today):
         raise Refusal(
             "makeup.too_late" if day < ctx.today else "makeup.not_missed",
@@ -193,7 +195,7 @@ def _promise(ctx: Context, key: str, found: Repair) -> str:
 
 
 def _list(days: tuple[date, ...]) -> str:
-    return " ".join(_words(day) for day in days)
+    return " · ".join(_words(day) for day in days)
 
 
 def _words(day: date) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from content.caps import Cap
 from content.rulebook import LevelRule, Rulebook
 from storage import ledger, levels, reviews
-from storage.books import POINTS
+from storage.books import BUDGET, POINTS
 from storage.db import Tx
 from storage.ledger import BudgetError, CappedError, Posting, account
 
@@ -59,6 +59,6 @@ def budget(rules: Rulebook) -> tuple[Cap, ...]:
     """Return what the programme issues at most, to all members together."""
     most = rules.programme.budget
     return (
-        Cap("issue", "day", "points", most.issue_per_day),
-        Cap("issue", "month", "points", most.issue_per_month),
+        Cap(BUDGET, "day", "points", most.issue_per_day),
+        Cap(BUDGET, "month", "points", most.issue_per_month),
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from content.caps import Cap
-from storage.account import NEVER, Account, Lots, allowed, earn
+from storage.account import NEVER, Account, Lots, allowed, earn, less
 from storage.ids import new_id
 from storage.sql import Sql
 from storage.tables import PROGRAMME_BUCKETS
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from storage.db import Tx
 
 POINTS = "points"
+BUDGET = "issue"
+"""The counter of the programme's own account that its budget is counted by."""
 WORTH_A_COPY = 64
 """Rows from which COPY is quicker than INSERTs in one message (PostgreSQL)."""
 AccountKey = tuple[int, int, str]
@@ -96,9 +98,13 @@ _OPEN = Sql(
     "INSERT INTO account (programme_id, owner_id, wallet) SELECT programme_id, id, :wallet"
     " FROM member WHERE programme_id = :programme AND id = :owner ON CONFLICT DO NOTHING"
 )
+_LOTS_OF = (
+    "SELECT owner_id, expires_day, remaining FROM lot WHERE programme_id = :programme"
+    " AND wallet = :wallet AND remaining > 0 AND owner_id {owners} ORDER BY owner_id, expires_day"
+)
 _LOTS = Sql(
-    "SELECT expires_day, remaining FROM lot WHERE programme_id = :programme AND owner_id = :owner"
-    " AND wallet = :wallet AND remaining > 0 ORDER BY expires_day"
+    _LOTS_OF.format(owners="IN (SELECT value FROM json_each(:owners))"),
+    postgres=_LOTS_OF.format(owners="= ANY(:owners)"),
 )
 _CHANGED = [name for name in _FIELDS if name not in {"programme_id", "owner_id", "wallet"}]
 _POSTGRES_TYPES = dict.fromkeys(_DATES, "date") | {
@@ -192,7 +198,8 @@ class Issued(NamedTuple):
     read: str
     counts: str
     asked: tuple[Any, ...] = ()
-    """The last award first: (budget, amount, day, the ones before it). Adding one copies nothing,
+    """The last award first: (budget, amount, day, the ones before it); one without a budget was
+    taken back. Adding one copies nothing,
     and a savepoint's copy shares them."""
 
 
@@ -266,19 +273,29 @@ class Books:
         again under the lock when the transaction ends.
         """
         key = (programme_id, wallet)
-        known = self.issued.get(key)
-        if known is None:
-            row = tx.one(
-                _BUDGET_LOCKED if tx.careful else _BUDGET, programme=programme_id, wallet=wallet
-            )
-            counts = row[0] if row else ""
-            known = Issued(counts, counts)
+        known = self._issued(tx, key)
         own = Account(programme_id, 0, wallet, counts=known.counts)
         left, counts = allowed(own, budget, amount, day)
         if left < amount:
             return False
         self.issued[key] = Issued(known.read, counts, (budget, amount, day, known.asked))
         return True
+
+    def unissue(self, tx: Tx, programme_id: int, wallet: str, amount: int, day: date) -> None:
+        """Give back to the budget what was issued on a day and is taken back."""
+        key = (programme_id, wallet)
+        known = self._issued(tx, key)
+        counts = less(known.counts, BUDGET, amount, day)
+        self.issued[key] = Issued(known.read, counts, ((), amount, day, known.asked))
+
+    def _issued(self, tx: Tx, key: tuple[int, str]) -> Issued:
+        known = self.issued.get(key)
+        if known is not None:
+            return known
+        sql = _BUDGET_LOCKED if tx.careful else _BUDGET
+        row = tx.one(sql, programme=key[0], wallet=key[1])
+        counts = row[0] if row else ""
+        return Issued(counts, counts)
 
     def total(self, programme_id: int, wallet: str, bucket: str, amount: int) -> None:
         """Move a programme's own bucket."""
@@ -296,11 +313,15 @@ class Books:
         else:
             owned = str(missing) if tx.is_sqlite else missing
             rows = tx.all(_LOAD if tx.writes else _READ, **values, owners=owned)
+        with_lots: list[int] = []
         for row in rows:
             account = Account._make(_with_days(row) if tx.is_sqlite else row)
             self.accounts[account[:3]] = account
             if account.next_expiry != NEVER:
-                self._load_lots(tx, account)
+                with_lots.append(account.owner_id)
+                self.lots[account[:3]] = ()
+        if with_lots:
+            self._load_lots(tx, programme_id, wallet, with_lots)
 
     def account(self, tx: Tx, programme_id: int, owner_id: int, wallet: str) -> Account | None:
         """Return a member's account; None for a wallet that has never been used."""
@@ -319,15 +340,12 @@ class Books:
         for owner in owners:
             self.accounts.pop((programme_id, owner, wallet), None)
 
-    def _load_lots(self, tx: Tx, account: Account) -> None:
-        rows = tx.all(
-            _LOTS,
-            programme=account.programme_id,
-            owner=account.owner_id,
-            wallet=account.wallet,
-        )
-        days = [(date.fromisoformat(d) if isinstance(d, str) else d, left) for d, left in rows]
-        self.lots[account[:3]] = tuple(days)
+    def _load_lots(self, tx: Tx, programme_id: int, wallet: str, owners: list[int]) -> None:
+        some = str(owners) if tx.is_sqlite else owners
+        for owner, raw, left in tx.all(_LOTS, programme=programme_id, wallet=wallet, owners=some):
+            day = date.fromisoformat(raw) if isinstance(raw, str) else raw
+            key = (programme_id, owner, wallet)
+            self.lots[key] = (*self.lots[key], (day, left))
 
     def write(self, tx: Tx) -> None:
         """Write what has changed, so that SQL sees it: accounts, lots, postings."""
@@ -412,6 +430,9 @@ class Books:
             *one, last = last
             asked.append(one)
         for budget, amount, day in reversed(asked):
+            if not budget:
+                own = own._replace(counts=less(own.counts, BUDGET, amount, day))
+                continue
             left, counts = allowed(own, budget, amount, day)
             if left < amount:
                 raise RaceError("the budget has been issued by another process")

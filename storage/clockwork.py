@@ -1,6 +1,6 @@
 """What time does: points arrive and expire, levels are looked at, rebates paid, debts given up."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from content.rulebook import POINTS, Rulebook
@@ -8,7 +8,6 @@ from storage import chores, debts, holds, levels, programmes, rebates
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import Posting, Side, Terms, account, expire, move
-from storage.programmes import Programme
 from storage.undoing import Undo
 
 _MATURE = Sql(
@@ -25,19 +24,18 @@ _EMPTY = Sql(
     " WHERE programme_id = :programme AND id = :id"
 )
 
+_ZONES = Sql("SELECT DISTINCT zone FROM programme")
 _WITH_WORK = Sql(
-    "SELECT id, zone FROM programme p WHERE"
-    " EXISTS (SELECT 1 FROM maturing m WHERE m.programme_id = p.id AND m.remaining > 0"
-    " AND m.due_day <= :latest)"
+    "SELECT p.id FROM programme p LEFT JOIN chore c ON c.programme_id = p.id AND c.name = :name"
+    " WHERE p.zone = :zone AND (c.day IS NULL OR c.day < :today"
+    " OR c.version <> COALESCE((SELECT MAX(r.version) FROM rulebook r"
+    " WHERE r.programme_id = p.id AND r.effective_ms <= :now), 1)"
+    " OR EXISTS (SELECT 1 FROM maturing m WHERE m.programme_id = p.id AND m.remaining > 0"
+    " AND m.due_day <= :today)"
     " OR EXISTS (SELECT 1 FROM lot l WHERE l.programme_id = p.id AND l.remaining > 0"
-    " AND l.expires_day < :latest)"
+    " AND l.expires_day < :today)"
     " OR EXISTS (SELECT 1 FROM hold h WHERE h.programme_id = p.id AND h.state = 'open'"
-    " AND h.due_ms <= :now)"
-)
-_DAILY = Sql(
-    "SELECT p.id FROM programme p LEFT JOIN chore c ON c.programme_id = p.id"
-    " AND c.name = :name WHERE c.day IS NULL OR c.day < :latest OR c.version <> COALESCE((SELECT"
-    " MAX(r.version) FROM rulebook r WHERE r.programme_id = p.id AND r.effective_ms <= :now), 1)"
+    " AND h.due_ms <= :now)) ORDER BY p.id"
 )
 _DAY_DONE = "day"
 
@@ -97,37 +95,55 @@ def expire_due(tx: Tx, programme_id: int, today: date, at: datetime, *, most: in
     return len(rows)
 
 
-def run_due(tx: Tx, *, now: datetime) -> int:
-    """Do what is due in every programme, each by its own day; return how much was done."""
+def with_work(tx: Tx, *, now: datetime) -> list[int]:
+    """Return the programmes in which something is due, each by its own day."""
     tx.books.write(tx)
-    latest = (now + timedelta(days=1)).date()  # no zone is further ahead
-    done = 0
-    for programme_id, zone in tx.all(_WITH_WORK, latest=latest, now=to_ms(now)):
+    found: list[int] = []
+    for (zone,) in tx.all(_ZONES):
         today = now.astimezone(ZoneInfo(zone)).date()
-        over = Undo(f"{today}/hold-over", "hold_over", "clock", now, today)
-        done += holds.release_due(tx, programme_id, over)
-        rules = programmes.programme(tx, programme_id, now).rules
-        done += mature_due(tx, programme_id, today, now, rules=rules)
-        done += expire_due(tx, programme_id, today, now)
-    return done
+        rows = tx.all(_WITH_WORK, name=_DAY_DONE, zone=zone, today=today, now=to_ms(now))
+        found += [id_ for (id_,) in rows]
+    return found
+
+
+def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
+    """Do a part of what is due in a programme; return how much, 0 when all is done."""
+    return run_points(tx, programme_id, now) + run_day(tx, programme_id, now)
+
+
+def run_due(tx: Tx, *, now: datetime) -> int:
+    """Do what is due for points in every programme; return how much was done."""
+    return sum(run_points(tx, id_, now) for id_ in with_work(tx, now=now))
 
 
 def run_daily(tx: Tx, *, now: datetime) -> int:
     """Do a part of what a new day, or new rules, ask for in every programme; 0 when all is done."""
-    latest = (now + timedelta(days=1)).date()
-    todo = tx.all(_DAILY, name=_DAY_DONE, latest=latest, now=to_ms(now))
-    return sum(_of_the_day(tx, programmes.programme(tx, id_, now), now) for (id_,) in todo)
+    return sum(run_day(tx, id_, now) for id_ in with_work(tx, now=now))
 
 
-def _of_the_day(tx: Tx, here: Programme, now: datetime) -> int:
+def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
+    """Release, mature and expire what is due; return of how many."""
+    here = programmes.programme(tx, programme_id, now)
+    today = now.astimezone(here.zone).date()
+    over = Undo(f"{today}/hold-over", "hold_over", "clock", now, today)
+    return (
+        holds.release_due(tx, programme_id, over)
+        + mature_due(tx, programme_id, today, now, rules=here.rules)
+        + expire_due(tx, programme_id, today, now)
+    )
+
+
+def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
+    """Do what a new day, or new rules, ask for; return how much was done, 0 when it is all done."""
+    here = programmes.programme(tx, programme_id, now)
     today = now.astimezone(here.zone).date()
     chore = chores.get(tx, here.id, _DAY_DONE)
     if chore.day >= today and chore.version == here.rules_version:
         return 0
     done = (
         levels.review_due(tx, here, today)
-        + rebates.pay_due(tx, here, today, now)
-        + debts.write_off_due(tx, here, today, now)
+        or rebates.pay_due(tx, here, today, now)
+        or debts.write_off_due(tx, here, today, now)
     )
     if not done:
         chores.put(tx, here.id, _DAY_DONE, Chore(today, today, here.rules_version, 0))

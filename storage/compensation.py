@@ -5,6 +5,7 @@ approved, whatever happens to balances meanwhile. `storage.compensating` decides
 """
 
 import json
+import unicodedata
 from collections.abc import Collection
 from datetime import date, datetime
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from content import compensation as offers
 from content.compensation import Offer
-from content.names import plain_words
+from content.names import BLANK_LETTERS, plain_words
 from storage import members
 from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.ledger import AMOUNT_MAX
@@ -282,8 +283,12 @@ def check_note(note: str, *, needed: bool = False) -> str:
 
 
 def person(name: str) -> str:
-    """Return what tells people apart: `Ann`, ` ann` and full-width letters are the same one."""
-    return " ".join(plain_words(name).casefold().split())
+    """Return what tells people apart: letters and digits, whatever their case and width.
+
+    Everything else can be invisible, and would let one person be two.
+    """
+    letters = (c for c in plain_words(name).casefold() if c not in BLANK_LETTERS)
+    return "".join(c for c in letters if unicodedata.category(c)[0] in "LN")
 
 
 def _run(row: Any) -> Run:

@@ -23,7 +23,8 @@ class Span(NamedTuple):
     kind: str = ""
 
 
-_KIND = {False: "", True: " AND kind = :kind"}
+_KIND = {False: " AND kind <> 'import'", True: " AND kind = :kind"}
+"""What members brought from elsewhere was earned on no day here."""
 _SUMS = (
     "WITH t AS MATERIALIZED (SELECT owner_id, CAST(SUM(points) AS BIGINT) AS points FROM earning"
     " WHERE programme_id = :programme AND wallet = 'points' AND day >= :first AND day <= :last"

@@ -31,19 +31,21 @@ def write_off_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: 
     """
     rules = here.rules.programme.negative
     tx.books.write(tx)
+    old = today - timedelta(days=rules.write_off_after_days)
     period = f"{today.toordinal() // rules.write_off_after_days}/"
     rows = tx.all(
         _DUE,
         programme=here.id,
         today=today,
         small=-rules.write_off_below,
-        old=today - timedelta(days=rules.write_off_after_days),
+        old=old,
         period=period,
         most=most,
     )
     for owner_id, wallet in rows:
         owed = account(tx, here.id, owner_id, wallet)
-        if not owed.debt:  # paid since it was read
+        small, aged = -owed.debt < rules.write_off_below, owed.owed_since <= old
+        if not owed.debt or not (small or aged):  # it has changed since it was read
             continue
         tx.run(_NOTE, programme=here.id, wallet=wallet, subject=f"{period}{owner_id}")
         gone = Posting(

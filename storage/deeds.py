@@ -61,7 +61,11 @@ _BY_ORDERS = Sql(
     f"SELECT {', '.join(f'd.{name}' for name in Deed._fields)} FROM json_each(:orders) o"
     " CROSS JOIN deed d ON d.programme_id = :programme"
     " AND likelihood(d.order_no = o.value, 0.0001) ORDER BY d.key",
-    postgres=f"{_SELECT} order_no = ANY(:orders) ORDER BY key FOR UPDATE",
+    postgres=f"{_SELECT} order_no = ANY(:orders) ORDER BY key",
+)
+_LOCK_ORDERS = Sql(
+    "SELECT key FROM deed WHERE programme_id = :programme AND order_no = ANY(:orders)"
+    " ORDER BY key FOR UPDATE"
 )
 _ADD = Sql(
     f"INSERT INTO deed ({_COLUMNS}) VALUES ({', '.join('?' * len(Deed._fields))})",
@@ -90,6 +94,8 @@ def by_keys(tx: Tx, programme_id: int, keys: Collection[str]) -> dict[str, Deed]
 def of_orders(tx: Tx, programme_id: int, orders: Collection[str]) -> list[Deed]:
     """Return and lock all that has happened to these orders."""
     some = json.dumps([*orders]) if tx.is_sqlite else [*orders]
+    if not tx.is_sqlite:  # by itself: what somebody wrote while we waited is seen by the next one
+        tx.all(_LOCK_ORDERS, programme=programme_id, orders=some)
     return [_deed(row) for row in tx.all(_BY_ORDERS, programme=programme_id, orders=some)]
 
 

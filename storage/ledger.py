@@ -499,8 +499,9 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
         account = books.put_lots(account, accounts.put((), left))
     after = getattr(account, bucket) - amount
     changes: dict[str, Any] = {bucket: after, "last_posting": id_}
-    if bucket == "debt" and not account.debt:
-        changes["owed_since"] = posting.day
+    if bucket == "debt":  # a debt is as old as its newest part: an old one shelters no new one
+        newest = account.owed_since if account.debt else posting.day
+        changes["owed_since"] = max(newest, posting.day)
     books.put(accounts.changed(account, **changes))
     return after, before, taken
 

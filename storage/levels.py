@@ -9,17 +9,24 @@ from storage import chores
 from storage.account import NEVER, Account
 from storage.books import POINTS
 from storage.chores import Chore
-from storage.db import Sql, Tx
+from storage.db import Sql, Tx, to_day
 from storage.ledger import account
 from storage.programmes import Programme
 
-_CHORE = "levels"
-_LEAVING = Sql(
-    "SELECT e.owner_id, SUM(e.points) FROM earning e JOIN account a"
-    " ON a.programme_id = e.programme_id AND a.owner_id = e.owner_id AND a.wallet = e.wallet"
-    " WHERE e.programme_id = :programme AND e.wallet = 'points' AND e.day > :since"
-    " AND e.day <= :start AND e.owner_id > :cursor AND e.day > a.qualifying_after"
-    " GROUP BY e.owner_id ORDER BY e.owner_id LIMIT :most"
+_CHORE, _CHORE_ALL = "levels", "levels.all"
+_DONE = -1
+_LEAVING_DAY = Sql(
+    "SELECT MIN(day) FROM earning WHERE programme_id = :programme AND wallet = 'points'"
+    " AND day > :since AND day <= :start"
+)
+_ON_DAY = Sql(
+    "SELECT DISTINCT owner_id FROM earning WHERE programme_id = :programme AND wallet = 'points'"
+    " AND day = :day AND owner_id > :cursor ORDER BY owner_id LIMIT :most"
+)
+_EARNED_ON = Sql(
+    "SELECT owner_id, CAST(SUM(points) AS BIGINT) FROM earning WHERE programme_id = :programme"
+    " AND wallet = 'points' AND day = :day AND owner_id >= :first AND owner_id <= :last"
+    " GROUP BY owner_id"
 )
 _BELOW = Sql(
     "SELECT owner_id FROM account WHERE programme_id = :programme AND wallet = 'points'"
@@ -75,61 +82,91 @@ def keep(tx: Tx, rules: Rulebook, has: Account, today: date) -> LevelRule | None
     return rules.level[after] if after > before else None
 
 
+def fall(tx: Tx, rules: Rulebook, has: Account, before: int) -> None:
+    """Take a level at once that points have given which are taken back; `before` qualified then.
+
+    Time to catch up is for points that have aged, not for those of an order that was returned.
+    """
+    level = next((level for level in rules.level if level.id == has.level), None)
+    reached = levels.level_of(rules, has.qualifying)
+    if level and reached and has.qualifying < level.min <= before:
+        tx.books.put(has._replace(level=reached.id, below_since=NEVER))
+
+
 def review_due(tx: Tx, here: Programme, today: date, *, most: int = 500) -> int:
-    """Let a day's points leave the window, and take levels whose grace is over; return of how many.
+    """Let days leave the window, and take levels whose grace is over; return of how many.
 
     Done once for each day and for each version of the rules, a page at a time, until it returns 0.
     """
     if not here.rules.level:
         return 0
     tx.books.write(tx)
-    chore = chores.get(tx, here.id, _CHORE)
     start = today - timedelta(days=here.rules.levels.window_days)
-    if chore.day < today:
-        owners = _let_leave(tx, here, chore, start, most)
-        done = chore._replace(day=today, since=max(chore.since, start), cursor=0)
-    elif chore.version != here.rules_version:
-        owners = _look_afresh(tx, here, chore, start, most)
-        done = chore._replace(version=here.rules_version, since=start, cursor=0)
-    else:
-        since = today - timedelta(days=here.rules.levels.grace_days)
-        rows = tx.all(_BELOW, programme=here.id, since=since, most=most)
-        return _look(tx, here, [owner for (owner,) in rows], today)
-    _look(tx, here, owners, today)
-    if len(owners) == most:
-        done = chore._replace(cursor=owners[-1])
-    chores.put(tx, here.id, _CHORE, done)
-    return max(len(owners), 1)  # what comes next may have something to do
+    chore = chores.get(tx, here.id, _CHORE)
+    if chore.day < today or chore.since < start:
+        owners = _let_leave(tx, here, chore, today, start, most)
+        _look(tx, here, owners, today)
+        return max(len(owners), 1)  # what comes next may have something to do
+    everybody = chores.get(tx, here.id, _CHORE_ALL)
+    if everybody.version != here.rules_version:
+        everybody = Chore(today, start, here.rules_version, 0)
+    if everybody.cursor != _DONE:
+        owners = _look_afresh(tx, here, everybody, chore, most)
+        _look(tx, here, owners, today)
+        return max(len(owners), 1)
+    since = today - timedelta(days=here.rules.levels.grace_days)
+    rows = tx.all(_BELOW, programme=here.id, since=since, most=most)
+    return _look(tx, here, [owner for (owner,) in rows], today)
 
 
-def _let_leave(tx: Tx, here: Programme, chore: Chore, start: date, most: int) -> list[int]:
-    """Take what was earned up to `start` from a page of members; return who they are."""
-    rows = tx.all(
-        _LEAVING,
-        programme=here.id,
-        since=chore.since,
-        start=start,
-        cursor=chore.cursor,
-        most=most,
-    )
-    tx.books.load(tx, here.id, POINTS, [owner for owner, _ in rows])
-    for owner, points in rows:
-        has = account(tx, here.id, owner)
-        if has.qualifying_after < start:
-            left = has.qualifying - int(points)
-            tx.books.put(has._replace(qualifying=left, qualifying_after=start))
-    return [owner for owner, _ in rows]
+def _let_leave(  # noqa: PLR0917 - one page of review_due
+    tx: Tx, here: Programme, chore: Chore, today: date, start: date, most: int
+) -> list[int]:
+    """Take what was earned on the earliest day that leaves from a page of members.
 
-
-def _look_afresh(tx: Tx, here: Programme, chore: Chore, start: date, most: int) -> list[int]:
-    """Return a page of all members; a longer window than before brings back what had left."""
-    rows = tx.all(_EVERYBODY, programme=here.id, cursor=chore.cursor, most=most)
+    `since` is the last day that has left; while a day leaves, `version` is its number. It goes on
+    with that day after a stop, however many days later that is.
+    """
+    (raw,) = tx.one(_LEAVING_DAY, programme=here.id, since=chore.since, start=start)
+    day = to_day(raw)
+    if day is None:
+        since = max(chore.since, start)
+        chores.put(tx, here.id, _CHORE, Chore(today, since, 0, 0))
+        return []
+    cursor = chore.cursor if chore.version == day.toordinal() else 0
+    rows = tx.all(_ON_DAY, programme=here.id, day=day, cursor=cursor, most=most)
     owners = [owner for (owner,) in rows]
-    if owners and start < chore.since:
+    if owners:
+        tx.books.load(tx, here.id, POINTS, owners)  # locked: now nobody changes what they earned
+        ends = {"first": owners[0], "last": owners[-1]}
+        for owner, points in tx.all(_EARNED_ON, programme=here.id, day=day, **ends):
+            has = account(tx, here.id, owner)
+            if has.qualifying_after < day:
+                left = has.qualifying - points
+                tx.books.put(has._replace(qualifying=left, qualifying_after=day))
+    if len(owners) == most:
+        done = chore._replace(version=day.toordinal(), cursor=owners[-1])
+    else:
+        done = chore._replace(since=day, version=0, cursor=0)
+    chores.put(tx, here.id, _CHORE, done)
+    return owners
+
+
+def _look_afresh(tx: Tx, here: Programme, everybody: Chore, chore: Chore, most: int) -> list[int]:
+    """Return a page of all members; a longer window than before brings back what had left."""
+    rows = tx.all(_EVERYBODY, programme=here.id, cursor=everybody.cursor, most=most)
+    owners = [owner for (owner,) in rows]
+    longer = everybody.since < chore.since
+    if owners and longer:
         tx.books.load(tx, here.id, POINTS, owners)  # locked in their order
         some = str(owners) if tx.is_sqlite else owners
-        tx.run(_AFRESH, programme=here.id, start=start, owners=some)
+        tx.run(_AFRESH, programme=here.id, start=everybody.since, owners=some)
         tx.books.forget(here.id, POINTS, owners)
+    last = len(owners) < most
+    if last and longer:
+        chores.put(tx, here.id, _CHORE, chore._replace(since=everybody.since))
+    cursor = _DONE if last else owners[-1]
+    chores.put(tx, here.id, _CHORE_ALL, everybody._replace(cursor=cursor))
     return owners
 
 

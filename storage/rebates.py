@@ -7,6 +7,7 @@ from typing import NamedTuple
 from content.earning import rebate
 from content.rulebook import Rulebook
 from storage import ledger, rulebooks, undoing
+from storage.books import POINTS
 from storage.db import Sql, Tx, to_day
 from storage.ledger import ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
@@ -106,9 +107,12 @@ def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 
         return 0
     ended = datetime.combine(_after(month), time(), here.zone)
     version = rulebooks.in_force(tx, here.id, ended)
-    rows = tx.all(_OPEN, programme=here.id, month=month, most=most)
-    wallet = version.rules.rebate.wallet
-    tx.books.load(tx, here.id, wallet, [owner for owner, _ in rows])
+    page = {"programme": here.id, "month": month, "most": most}
+    owners = [owner for owner, _ in tx.all(_OPEN, **page)]
+    # Whoever tells of an order locks its member's points first: now no order of theirs moves.
+    tx.books.load(tx, here.id, POINTS, owners)
+    rows = [row for row in tx.all(_OPEN, **page) if row[0] in {*owners}]
+    tx.books.load(tx, here.id, version.rules.rebate.wallet, [owner for owner, _ in rows])
     for owner, fen in rows:
         coins = rebate(version.rules, fen)
         posting = NOTHING
@@ -124,7 +128,7 @@ def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 
             posting=posting,
             version=version.version,
         )
-    return len(rows)
+    return len(owners)
 
 
 def _rebate(  # noqa: PLR0917 - to whom, how much, for which month, on which day

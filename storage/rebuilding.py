@@ -110,6 +110,14 @@ class Difference:
         return f"{self.what}: {self.stored!r} is stored, {self.right!r} is right"
 
 
+_ALONE = Sql("SELECT 1", postgres="LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE")
+
+
+def hold_still(tx: Tx) -> None:
+    """Let nobody else move points until this transaction ends. SQLite has one writer anyhow."""
+    tx.run(_ALONE)
+
+
 def compare(
     tx: Tx, programme_id: int, *, progress: Callable[[int], None] = lambda _done: None
 ) -> tuple[Projections, list[Difference]]:
@@ -237,8 +245,8 @@ def _move(right: Projections, row: Row, owner: int, bucket: str, amount: int) ->
     has = _account(right, row, owner)
     after = getattr(has, bucket) + amount
     changes: dict[str, Any] = {bucket: after, "last_posting": row.id}
-    if bucket == "debt" and not has.debt:
-        changes["owed_since"] = row.day
+    if bucket == "debt" and amount < 0:
+        changes["owed_since"] = max(has.owed_since if has.debt else row.day, row.day)
     if bucket == "debt" and not after:
         changes["owed_since"] = NEVER
     right.accounts[owner, row.wallet] = has._replace(**changes)

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from storage import ledger
+from storage import ledger, levels, programmes
+from storage.books import POINTS
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
-from storage.ledger import Posted, Posting
+from storage.ledger import Posted, Posting, account
 
 WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
 BY_MAX = 200
@@ -114,12 +115,18 @@ def approve(
 
     Errors: DecidedError.
     """
+    found = get(tx, programme_id, review_id)
+    if found is not None:  # its account first, as whoever undoes what it is for does
+        account(tx, programme_id, found.owner_id)
     known = _decide(tx, programme_id, review_id, APPROVED, by, now)
     paid = known.posting._replace(amount=known.amount)
     if paid.expires is not None:
         paid = paid._replace(expires=paid.expires + max(today - paid.day, timedelta(0)))
     posted = ledger.post(tx, paid)
     tx.run(_POSTED, programme=programme_id, id=review_id, posted=posted.id)
+    if known.wallet == POINTS:
+        rules = programmes.programme(tx, programme_id, now).rules
+        levels.keep(tx, rules, account(tx, programme_id, known.owner_id), today)
     return posted
 
 

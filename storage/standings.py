@@ -91,7 +91,8 @@ def standings(
         counted = count()
         rows = sorted(counted.rows, reverse=True)
         *above, total = accumulate((many for _, many in rows), initial=0)
-        until = start + min((time.monotonic() - start) * KEPT_FOR, most_s)
+        now = time.monotonic()  # from its end: a count that takes long must be good for a while
+        until = now + max(min((now - start) * KEPT_FOR, most_s), now - start)
         found = Standings([points for points, _ in rows], above, total, counted.best, until)
         if total >= KEPT_FROM and not tx.books.rows:  # nothing that may yet be undone
             for old in [old for old, its in kept.standings.items() if its.until < start]:

@@ -328,6 +328,14 @@ spent = Table(
     _number("coins"),
     _number("posting"),
     Column("rule_version", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_spent_open",
+        "programme_id",
+        "month",
+        "owner_id",
+        sqlite_where=text("posting = 0"),
+        postgresql_where=text("posting = 0"),
+    ),
     sqlite_with_rowid=False,
 )
 """What a member paid for goods in a month, less what was refunded, and the rebate on it: `posting`

@@ -156,6 +156,8 @@ def _take_back(tx: Tx, case: _Case) -> Posted:
     row = case.row
     issued = row.from_bucket == "issued"
     goal = Side(PROGRAMME, "clawed_back" if issued else row.from_bucket)
+    if issued:
+        tx.books.unissue(tx, row.programme_id, row.wallet, case.amount, row.day)
     if row.to_bucket != "pending":
         return _claw(tx, case, goal, earned=row.day if issued else None)
     pends, due = tx.one(_PENDING, programme=row.programme_id, id=row.id)

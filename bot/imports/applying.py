@@ -86,6 +86,7 @@ def apply(
             points=tally.points,
         )
     )
+    tally.show_waiting()
     tally.show_reasons()
 
 

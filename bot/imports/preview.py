@@ -93,4 +93,5 @@ def _try(way: Way, tally: Tally, first: list[Read]) -> None:
             points=trial.points,
         )
     )
+    trial.show_waiting()
     trial.show_reasons()

@@ -43,6 +43,8 @@ class Tally:
     new: int = 0
     known: int = 0
     points: int = 0
+    waiting: int = 0
+    """Rows of which something is over the budget, and waits for a review."""
     refused: int = 0
     reasons: dict[str, Reason] = field(default_factory=dict)
 
@@ -55,6 +57,7 @@ class Tally:
             self.points += result.points
         elif not result.replayed:
             self.points += sum(p.points for p in result.deed.parts if p.wallet == POINTS)
+            self.waiting += any(part.review for part in result.deed.parts)
         fresh = result.new if isinstance(result, Welcome) else not result.replayed
         self.new += fresh
         self.known += not fresh
@@ -69,6 +72,11 @@ class Tally:
             self.reasons[kind].count += 1
         elif len(self.reasons) < REASONS_MAX:
             self.reasons[kind] = Reason(1, line.number, said)
+
+    def show_waiting(self) -> None:
+        """Say that awards wait, if some do."""
+        if self.waiting:
+            say(self.words.say("import.waiting", rows=self.waiting))
 
     def show_reasons(self) -> None:
         """Say why rows were refused, the most frequent reason first."""

@@ -225,3 +225,60 @@ def test_a_document_without_levels_has_none(engine: Engine) -> None:
             text("SELECT level FROM account WHERE owner_id = :o"), {"o": ming}
         ).one()
         assert level == ""
+
+
+def test_a_shorter_window_lets_go_of_what_it_does_not_reach(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        here, ming = _camp(tx)
+        _award(tx, here, ming, 600)
+        here = _nights(tx, here, day(200))
+        document = rulebooks.in_force(tx, here.id, NOW).document
+        shorter = document.replace("window_days = 365", "window_days = 90")
+        now = _at(day(200))
+        rulebooks.publish(
+            tx, here.id, shorter, author="t", note="t", effective=now, now=now, force="test"
+        )
+        here = _nights(tx, here, day(200))
+        assert ledger.account(tx, here.id, ming).qualifying == 0
+        _nights(tx, here, day(230))
+        assert ledger.account(tx, here.id, ming).level == "member"
+
+
+def test_a_night_that_was_interrupted_goes_on_where_it_was_the_day_after(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        here, _ = _camp(tx)
+        people = [member(tx, here.id) for _ in range(5)]
+        for person in people:
+            _award(tx, here, person, 70)
+            _award(tx, here, person, 30, day(1))
+        assert levels.review_due(tx, here, day(WINDOW), most=2)  # and then it is stopped
+        while levels.review_due(tx, here, day(WINDOW + 1), most=2):
+            pass
+        tx.close()
+        assert {ledger.account(tx, here.id, person).qualifying for person in people} == {0}
+
+
+def test_a_look_at_everybody_that_was_interrupted_goes_on(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        here, _ = _camp(tx)
+        people = [member(tx, here.id) for _ in range(5)]
+        for person in people:
+            _award(tx, here, person, 450)
+        here = _nights(tx, here, DAY)
+        here = _publish(tx, here, silver="min = 500 -> min = 400")
+        assert levels.review_due(tx, here, DAY, most=2)
+        while levels.review_due(tx, here, day(1), most=2):
+            pass
+        assert {ledger.account(tx, here.id, person).level for person in people} == {"silver"}
+
+
+def test_a_level_that_was_bought_goes_with_the_order(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        here, ming = _camp(tx)
+        bought = _award(tx, here, ming, 3_100)
+        has = ledger.account(tx, here.id, ming)
+        assert has.level == "gold"
+        undoing.reverse(tx, here.id, bought.posting, undo("back"), amount=2_000)
+        levels.fall(tx, here.rules, ledger.account(tx, here.id, ming), has.qualifying)
+        has = ledger.account(tx, here.id, ming)
+        assert (has.level, has.below_since) == ("silver", NEVER)

@@ -1,5 +1,7 @@
 """The monthly rebate, through the door by which orders come in; and debts that are given up."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +9,9 @@ import pytest
 from sqlalchemy import Engine
 
 from content.rulebook import shipped_document
-from storage import audit, clockwork, ledger, reviews
+from storage import audit, clockwork, debts, ledger, programmes, rebates, reviews, rulebooks
 from storage.account import NEVER
-from storage.db import Tx
+from storage.db import Tx, open_engine
 from storage.deeds import Part
 from tests.storage.books import (
     NOW,
@@ -192,14 +194,51 @@ def test_a_gold_member_earns_by_his_level(shop: Callable[..., Shop]) -> None:
     assert _part(here, order="A2", amount_fen=10_000).points == 120
 
 
-def test_a_refund_takes_the_level_after_its_grace(shop: Callable[..., Shop]) -> None:
+def test_a_refund_takes_the_level_that_the_order_gave(shop: Callable[..., Shop]) -> None:
     here = shop(PLAIN)
     here.tell(order="A1", amount_fen=60_000)
     assert ledger.account(here.tx, here.camp, here.ming).level == "silver"
     here.tell("order.refunded", order="A1")
     has = ledger.account(here.tx, here.camp, here.ming)
-    assert (has.level, has.below_since, has.qualifying) == ("silver", NOW.date(), 0)
-    _nights(here.tx, NOW + timedelta(days=30))
+    assert (has.level, has.below_since, has.qualifying) == ("member", NEVER, 0)
+
+
+def test_a_refund_of_an_order_with_freight_leaves_other_orders_their_rebate(
+    shop: Callable[..., Shop],
+) -> None:
+    here = shop()
+    here.tell(order="A0", amount_fen=100_000)
+    here.tell(order="A1", amount_fen=110_000, freight_fen=100_000)
+    _nights(here.tx, PAID)
+    assert _coins(here) == 2_200
+    here.tell("order.refunded", order="A1", now=PAID)
+    assert _coins(here) == 2_000
+
+
+def test_an_order_that_is_returned_gives_the_budget_back(shop: Callable[..., Shop]) -> None:
+    here = shop(LITTLE)
+    here.tell(order="A1", amount_fen=10_000)
+    here.tell("order.refunded", order="A1")
+    assert _part(here, order="A2", amount_fen=10_000).points == 100
+    assert _part(here, order="A3", amount_fen=100).withheld == "review"
+
+
+def test_an_approved_award_gives_the_level_it_is_worth(shop: Callable[..., Shop]) -> None:
+    here = shop(LITTLE)
+    part = _part(here, amount_fen=60_000)
+    reviews.approve(here.tx, here.camp, part.review, by="w", now=NOW, today=NOW.date())
+    assert ledger.account(here.tx, here.camp, here.ming).level == "silver"
+
+
+def test_a_late_order_is_judged_by_the_levels_of_today(shop: Callable[..., Shop]) -> None:
+    here = shop(PLAIN)
+    stricter = PLAIN.replace("min = 500", "min = 1000")
+    then = NOW + timedelta(days=40)
+    rulebooks.publish(
+        here.tx, here.camp, stricter, author="t", note="t", effective=then, now=NOW, force="t"
+    )
+    here.tx.seen.clear()
+    here.tell(amount_fen=60_000, now=then)
     assert ledger.account(here.tx, here.camp, here.ming).level == "member"
 
 
@@ -223,13 +262,13 @@ def test_small_debts_end_with_their_day_and_old_ones_with_their_time(engine: Eng
         assert ledger.account(tx, camp, large).debt == 0
 
 
-def test_a_debt_that_grows_is_as_old_as_its_first_part(engine: Engine) -> None:
+def test_a_debt_that_grows_is_as_old_as_its_newest_part(engine: Engine) -> None:
     with transaction(engine) as tx:
         camp = programme(tx)
         ming = member(tx, camp)
         owe(tx, camp, ming, 50)
         owe(tx, camp, ming, 20, day=day(9))
-        assert ledger.account(tx, camp, ming).owed_since == day(0)
+        assert ledger.account(tx, camp, ming).owed_since == day(9)
         give(tx, camp, ming, 70, day=day(10))
         owe(tx, camp, ming, 20, day=day(11))
         assert ledger.account(tx, camp, ming).owed_since == day(11)
@@ -245,3 +284,93 @@ def test_buying_and_returning_every_day_makes_no_points(engine: Engine) -> None:
             _nights(tx, NOW + timedelta(days=number + 1))
         # the period of 180 days may end within these 60: then it is twice
         assert ledger.account(tx, camp, ming).debt <= -57
+
+
+# -- two at once -------------------------------------------------------------------------------
+
+
+def _overtaken(engine: Engine, slow: Callable[[Tx], object], quick: Callable[[Tx], object]) -> None:
+    """Let `quick` do its work and hold it while `slow` begins; then it commits."""
+    began = threading.Event()
+    errors: list[BaseException] = []
+
+    def run_slow() -> None:
+        try:
+            with transaction(engine) as tx:
+                began.set()
+                slow(tx)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    other = threading.Thread(target=run_slow)
+    with transaction(engine) as tx:
+        quick(tx)
+        other.start()
+        began.wait()
+        time.sleep(0.3)
+    other.join()
+    assert not errors, errors
+
+
+def _shop_of(engine: Engine) -> tuple[int, int]:
+    with transaction(engine) as tx:
+        here = Shop(tx, STEPS)
+        here.tell(order="A1", amount_fen=100_000)
+        _nights(tx, PAID - timedelta(days=1))
+        return here.camp, here.ming
+
+
+def _tell(camp: int, ming: int, **more: object) -> Callable[[Tx], object]:
+    def job(tx: Tx) -> object:
+        here = Shop.__new__(Shop)
+        here.tx, here.camp, here.ming = tx, camp, ming
+        return here.tell(**more)  # type: ignore[arg-type]
+
+    return job
+
+
+@pytest.mark.postgres
+def test_a_refund_that_meets_the_rebate_leaves_no_coins(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    camp, ming = _shop_of(engine)
+
+    def pay(tx: Tx) -> int:
+        return rebates.pay_due(tx, programmes.programme(tx, camp, PAID), PAID.date(), PAID)
+
+    _overtaken(engine, pay, _tell(camp, ming, event="order.refunded", order="A1", now=PAID))
+    with transaction(engine) as tx:
+        assert ledger.account(tx, camp, ming, "coin").available == 0
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_debt_that_grows_meanwhile_is_not_written_off(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        owe(tx, camp, ming, 5)
+    tomorrow = NOW + timedelta(days=1)
+
+    def give_up(tx: Tx) -> int:
+        here = programmes.programme(tx, camp, tomorrow)
+        return debts.write_off_due(tx, here, tomorrow.date(), tomorrow)
+
+    _overtaken(engine, give_up, lambda tx: owe(tx, camp, ming, 9_000))
+    with transaction(engine) as tx:
+        assert ledger.account(tx, camp, ming).debt == -9_005
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_review_of_an_order_that_is_being_returned_is_taken_back(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with transaction(engine) as tx:
+        here = Shop(tx, PLAIN)
+        here.tell(order="A1", amount_fen=10_000)
+        camp, ming = here.camp, here.ming
+    refund = _tell(camp, ming, event="order.refunded", order="A1")
+    _overtaken(engine, refund, _tell(camp, ming, event="order.reviewed", order="A1"))
+    with transaction(engine) as tx:
+        assert ledger.account(tx, camp, ming).available == 0
+    engine.dispose()

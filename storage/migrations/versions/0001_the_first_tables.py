@@ -405,6 +405,7 @@ def _what_days_leave() -> None:
         sa.PrimaryKeyConstraint("programme_id", "month", "owner_id", name=op.f("pk_spent")),
         sqlite_with_rowid=False,
     )
+    _partial_index("ix_spent_open", "spent", ["month", "owner_id"], "posting = 0")
 
 
 def _what_shops_tell() -> None:
