@@ -190,8 +190,10 @@ def test_a_schema_of_a_newer_version_is_left_alone(
 def test_check_says_that_all_is_well(ask: Callable[..., Done], sqlite_url: str) -> None:
     code, answer, complaints = ask("check", DATABASE_URL=sqlite_url)
     assert (code, complaints) == (0, "")
-    for part in ("settings", "rules", "texts", "commands", "database", "redis", "telegram"):
+    for part in ("settings", "rules", "texts", "commands", "database"):
         assert re.search(rf"^{part}\s+ok$", answer, re.MULTILINE)
+    for part in ("redis", "telegram"):
+        assert re.search(rf"^{part}\s+not set$", answer, re.MULTILINE)
 
 
 def test_check_before_the_first_start_makes_nothing(
@@ -199,7 +201,7 @@ def test_check_before_the_first_start_makes_nothing(
 ) -> None:
     code, answer, _ = ask("check", DATABASE_URL=f"sqlite:///{tmp_path / 'none' / 'q.db'}")
     assert code == 0
-    assert re.search(r"^database\s+ok$", answer, re.MULTILINE)
+    assert re.search(r"^database\s+none yet", answer, re.MULTILINE)
     assert not (tmp_path / "none").exists()
 
 

@@ -135,7 +135,7 @@ def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
 ) -> None:
     heard = _board(room, "小明", f"/top {words}")
     assert "没有「" in heard
-    assert "（消费、互动、日常）" in heard
+    assert "（消费 · 互动 · 日常）" in heard
 
 
 def test_last_week_stands_when_a_new_one_has_begun(stage: Stage) -> None:

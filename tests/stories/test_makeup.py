@@ -80,9 +80,9 @@ def test_a_member_sees_what_he_can_repair_and_what_it_costs(stage: Stage) -> Non
     stage.says("小明", "补签")
     (reply,) = stage.replies()
     assert reply.text.splitlines() == [
-        "🩹 小明，可以补签的日子：03-07 03-08",
+        "🩹 小明，可以补签的日子：03-07 · 03-08",
         "下一次补签免费，本月还能补 2 次。补的天算连签，不发积分",
-        "👉 补上 03-07 03-08（共 50 积分），就是连续 5 天",
+        "👉 补上 03-07 · 03-08（共 50 积分），就是连续 5 天",
     ]
     assert _buttons(reply) == ["makeup 03-07 0", "makeup 03-08 0"]
 
@@ -173,10 +173,10 @@ def test_who_has_too_little_or_owes_is_told_so_and_keeps_what_he_has(stage: Stag
     [
         ("补签 03-06", "03-06 已经有了"),
         ("补签 03-08", "03-08 没有漏"),  # today
-        ("补签 03-09", "03-09 补不了"),  # last year's
+        ("补签 03-09", "之前还没签过到"),  # last year's
         ("补签 2026-03-09", "没有漏"),
-        ("补签 03-03", "03-03 补不了"),  # before his first check-in
-        ("补签 2025-03-07", "补不了"),
+        ("补签 03-03", "之前还没签过到"),  # before his first check-in
+        ("补签 2025-03-07", "之前还没签过到"),
         ("补签 02-30", "不是日子"),
         ("补签 13-01", "不是日子"),
         ("补签 怎么弄", "不是日子。请发：补签 03-07"),

@@ -179,7 +179,7 @@ def test_a_board_that_does_not_exist_is_explained(room: Stage, given: str) -> No
         room.says("小明", words)
         heard = room.heard()
         assert f"没有「{given[:20]}」榜" in heard
-        assert "（消费、互动、日常）" in heard
+        assert "（消费 · 互动 · 日常）" in heard
         assert len(heard) < 100
 
 
