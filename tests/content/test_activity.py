@@ -108,3 +108,14 @@ def test_what_is_paid_has_kept_every_rule(
         assert since_s is None or since_s >= RULES.cooldown_s
         assert text not in previous[:COMPARED]
         assert not text.startswith("/")
+
+
+@pytest.mark.parametrize("text", ["\u3164" * 9, "\u2800\u2800\u2800\u2800\u2800", "\u115f" * 5])
+def test_letters_that_nobody_sees_are_no_words(text: str) -> None:
+    assert visible(text) == 0
+
+
+def test_a_mark_on_each_letter_makes_no_other_message() -> None:
+    marked = "".join(f"{letter}\ufe01" for letter in "早上好啊")
+    assert similar(marked, "早上好啊", 1.0)
+    assert similar("早\u3164上\u2800好啊", "早上好啊", 1.0)

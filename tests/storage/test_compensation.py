@@ -444,3 +444,10 @@ def test_every_posting_names_its_run(engine: Engine) -> None:
     assert key == f"{DAY}/compensation/1/{people[0]}"
     assert (actor, rule, version, payer) == ("compensation:1", "compensation", 1, PROGRAMME)
     assert (date.fromisoformat(f"{on}"), paid_to) == (DAY, people[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["ann", "  Ann", "Ａｎｎ", "Ann\u2800", "A\u3164nn", "Ann\ufe0f", "A-nn."]
+)
+def test_one_person_is_not_two_by_what_nobody_sees(name: str) -> None:
+    assert compensation.person(name) == compensation.person("Ann")

@@ -752,3 +752,25 @@ def test_a_gift_given_back_takes_its_own_points_and_no_others(engine: Engine) ->
             undoing.reverse(tx, camp, given.id, undo(f"back{number}"))
             assert lots(tx, camp, ming) == lots(tx, camp, hong) == before
             assert buckets(tx, camp, hong) == {"available": 24}
+
+
+def test_a_programme_with_broken_rules_stops_no_other(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        broken, sound = programme(tx), programme(tx)
+        person = member(tx, sound)
+        _later(tx, sound, person, 7, day(1))
+        tx.core.execute(
+            text(
+                "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+                " effective_ms) VALUES (:id, 2, 'version = 9', 'hand', '', 0, 0)"
+            ),
+            {"id": broken},
+        )
+    later = NOW + timedelta(days=1)
+    with transaction(engine) as tx:
+        assert clockwork.with_work(tx, now=later) == sorted((broken, sound))
+    with transaction(engine) as tx, pytest.raises(ValueError, match="programme"):
+        clockwork.run_programme(tx, broken, now=later)
+    with transaction(engine) as tx:
+        assert clockwork.run_programme(tx, sound, now=later)
+        assert ledger.account(tx, sound, person).available == 7
