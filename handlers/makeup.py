@@ -99,7 +99,10 @@ def _choice(ctx: Context, days: set[date], used: int) -> Reply:
     if found is not None:
         lines.append(_promise(ctx, "makeup.promise", found))
     shown = (found.days if found else missed)[-BUTTONS_MAX:]
-    buttons = [_button(ctx, day, price) for day in shown]
+    # one after the other: the free ones come first, and a press never takes more than is shown
+    prices = (makeup_price(rules, used + number) for number in range(len(shown)))
+    pairs = zip(shown, prices, strict=True)
+    buttons = [_button(ctx, day, price) for day, price in pairs if price is not None]
     rows = range(0, len(buttons), BUTTONS_PER_ROW)
     # a tap is answered without buttons where only the presser sees it, and these are the point
     return Reply(

@@ -84,7 +84,7 @@ def test_a_member_sees_what_he_can_repair_and_what_it_costs(stage: Stage) -> Non
         "下一次补签免费，本月还能补 2 次。补的天算连签，不发积分",
         "👉 补上 03-07 · 03-08（共 50 积分），就是连续 5 天",
     ]
-    assert _buttons(reply) == ["makeup 03-07 0", "makeup 03-08 0"]
+    assert _buttons(reply) == ["makeup 03-07 0", "makeup 03-08 50"]
 
 
 def test_yesterday_can_be_repaired_before_todays_checkin(stage: Stage) -> None:
@@ -119,13 +119,14 @@ def test_the_second_repair_is_paid_and_asked_about_first(stage: Stage) -> None:
 
 
 def test_a_button_never_takes_more_than_it_showed(stage: Stage) -> None:
-    """The free repair of the month went by another button meanwhile."""
+    """The free repair of the month went by another message's button meanwhile."""
     _checks_in(stage, "小明", 12)
     stage.advance(days=2)
     stage.says("小明", "补签")
     (choice,) = stage.replies()
+    assert _buttons(choice) == ["makeup 03-16 0", "makeup 03-17 50"]
     had = stage.balance("小明")
-    for command in _buttons(choice):
+    for command in ("makeup 03-16 0", "makeup 03-17 0"):
         stage.taps("小明", command)
     done, asked = stage.replies()[0:3:2]
     assert "补上了 03-16" in done.text
