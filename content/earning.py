@@ -13,6 +13,7 @@ FEN = 100
 """Fen in a yuan."""
 SECTIONS = ("checkin", "activity")
 """What pays without being an earn rule."""
+KEPT_MAX = 256
 CAMPAIGN = ".campaign"
 """What the name of a rule gets for the part that a campaign adds: a lot of its own expiry."""
 
@@ -58,12 +59,32 @@ class Earned(NamedTuple):
     once_per: str | None
 
 
+_kept: dict[int, tuple[Rulebook, dict[Deed, tuple[Earned, ...]]]] = {}
+"""By document (kept with it, so that its number stays its own): what deeds earn."""
+
+
 def earned(rules: Rulebook, deed: Deed) -> tuple[Earned, ...]:
     """Return everything that a deed earns, before caps: what comes to no point is left out.
 
     Dual credit pays into further wallets. What a campaign adds is a part of its own, since it
     expires earlier than the rule's own points.
     """
+    if deed.amount_fen:
+        return _earned(rules, deed)
+    # What is not paid by the yuan is the same each time, and asked for with every check-in.
+    known, kept = _kept.get(id(rules), (None, {}))
+    if known is not rules or len(kept) >= KEPT_MAX:
+        if len(_kept) >= KEPT_MAX:
+            _kept.clear()
+        kept = {}
+        _kept[id(rules)] = (rules, kept)
+    found = kept.get(deed)
+    if found is None:
+        found = kept[deed] = _earned(rules, deed)
+    return found
+
+
+def _earned(rules: Rulebook, deed: Deed) -> tuple[Earned, ...]:
     return tuple(part for rule in rules_for(rules, deed) for part in _parts(rules, rule, deed))
 
 
