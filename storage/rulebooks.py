@@ -12,7 +12,7 @@ from content.rulediff import Change
 from storage.db import Sql, Tx, from_ms, to_ms
 
 NOTICE = timedelta(days=30)
-"""How long before they come into force members hear of worse terms (spec/compliance.md)."""
+"""How long before they come into force members hear of worse terms."""
 DOCUMENT_MAX, AUTHOR_MAX, NOTE_MAX = 100_000, 200, 2_000
 """Characters."""
 
