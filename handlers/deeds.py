@@ -330,12 +330,14 @@ def _goods_back(order: Deed) -> int:
 def _due(work: _Work, before: Deed, after: Deed) -> Iterator[tuple[Part, int]]:
     """Yield how many points of which part a refund takes back."""
     for part in before.parts:
-        now = _by_now(work, part)
-        yield now, _returned(after, now) - _returned(before, now)
+        known = _by_now(work, part)
+        yield known, _returned(after, known) - _returned(before, known)
     if after.refunded_fen == after.amount_fen:
         for deed in work.orders[before.order_no or ""]:
             if deed.event not in {COMPLETED, REFUNDED}:
-                yield from ((now, now.points) for now in (_by_now(work, p) for p in deed.parts))
+                for part in deed.parts:
+                    known = _by_now(work, part)
+                    yield known, known.points
 
 
 def _by_now(work: _Work, part: Part) -> Part:
@@ -371,7 +373,14 @@ def _take_back(work: _Work, part: Part, points: int, undo: Undo, key: str) -> Pa
     undo = undo._replace(key=f"{undo.day}/refund/{part.posting}/{key}.")
     for amount in (points, None):  # None: somebody has taken a part back by hand
         try:
-            posted = undoing.reverse(work.tx, work.here.id, part.posting, undo, amount=amount)
+            posted = undoing.reverse(
+                work.tx,
+                work.here.id,
+                part.posting,
+                undo,
+                amount=amount,
+                budgeted=not part.review,  # an approval is not counted against the budget
+            )
         except GoneError:
             continue
         return Part(part.rule, part.wallet, -posted.amount, posted.id, undo.day)

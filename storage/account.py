@@ -132,10 +132,12 @@ def allowed(account: Account, caps: Iterable[Cap], amount: int, day: date) -> tu
 
 def less(counts: str, name: str, amount: int, day: date) -> str:
     """Return counts with less by a name, for a day that has not passed, and for its month."""
-    known = _decode(counts) if counts else _Counts()
-    open_ = {"in_day": day == known.day, "in_month": day.replace(day=1) == known.day.replace(day=1)}
-    for period, sums in (("in_day", known.in_day), ("in_month", known.in_month)):
-        if open_[period] and name in sums:
+    if not counts:
+        return counts
+    known = _decode(counts)
+    same_month = (day.year, day.month) == (known.day.year, known.day.month)
+    for still_open, sums in ((day == known.day, known.in_day), (same_month, known.in_month)):
+        if still_open and name in sums:
             sums[name] = max(0, sums[name] - amount)
     return _encode(known).decode()
 

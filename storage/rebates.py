@@ -111,7 +111,8 @@ def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 
     owners = [owner for owner, _ in tx.all(_OPEN, **page)]
     # Whoever tells of an order locks its member's points first: now no order of theirs moves.
     tx.books.load(tx, here.id, POINTS, owners)
-    rows = [row for row in tx.all(_OPEN, **page) if row[0] in {*owners}]
+    locked = {*owners}
+    rows = [row for row in tx.all(_OPEN, **page) if row[0] in locked]
     tx.books.load(tx, here.id, version.rules.rebate.wallet, [owner for owner, _ in rows])
     for owner, fen in rows:
         coins = rebate(version.rules, fen)

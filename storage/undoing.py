@@ -88,13 +88,19 @@ class _Case:
 
 
 def reverse(
-    tx: Tx, programme_id: int, posting_id: int, undo: Undo, *, amount: int | None = None
+    tx: Tx,
+    programme_id: int,
+    posting_id: int,
+    undo: Undo,
+    *,
+    amount: int | None = None,
+    budgeted: bool = True,
 ) -> Posted:
     """Reverse a movement, or a part of it. `posting_id` is the one that `post` returned.
 
     What was given is taken back: from pending points if it still pends, then from available ones
     (its own lot first), and what is not there any more becomes debt. What was taken goes back to
-    the lots that it came from.
+    the lots that it came from. What was issued under the budget (`budgeted`) is given back to it.
     Errors: LedgerError (no such posting, or one that is no award, payment or gift), GoneError
     (there is less left to reverse), KeyConflictError.
     """
@@ -127,6 +133,8 @@ def reverse(
     own = accounts.whole(read_given(row.lots), row.amount) if arrived else ()
     case = _Case(row, lots, own, done, amount, undo)
     if row.from_owner == PROGRAMME:
+        if budgeted and row.from_bucket == "issued":
+            tx.books.unissue(tx, row.programme_id, row.wallet, amount, row.day)
         return _take_back(tx, case)
     if row.to_owner == PROGRAMME:
         given = accounts.piece(lots, done, amount)
@@ -156,8 +164,6 @@ def _take_back(tx: Tx, case: _Case) -> Posted:
     row = case.row
     issued = row.from_bucket == "issued"
     goal = Side(PROGRAMME, "clawed_back" if issued else row.from_bucket)
-    if issued:
-        tx.books.unissue(tx, row.programme_id, row.wallet, case.amount, row.day)
     if row.to_bucket != "pending":
         return _claw(tx, case, goal, earned=row.day if issued else None)
     pends, due = tx.one(_PENDING, programme=row.programme_id, id=row.id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from content.rulebook import shipped_document
-from storage import audit, clockwork, debts, ledger, programmes, rebates, reviews, rulebooks
+from storage import audit, debts, ledger, programmes, rebates, reviews, rulebooks
 from storage.account import NEVER
 from storage.db import Tx, open_engine
 from storage.deeds import Part
@@ -20,6 +20,8 @@ from tests.storage.books import (
     member,
     owe,
     programme,
+    run_daily,
+    run_due,
     transaction,
 )
 from tests.storage.test_deeds import PLAIN, Shop
@@ -47,7 +49,7 @@ def shop(engine: Engine) -> Iterator[Callable[..., Shop]]:
 def _nights(tx: Tx, now: datetime) -> None:
     tx.seen.clear()
     for _ in range(50):
-        if not clockwork.run_due(tx, now=now) + clockwork.run_daily(tx, now=now):
+        if not run_due(tx, now=now) + run_daily(tx, now=now):
             return
     raise AssertionError("the day's work has no end")
 
@@ -178,6 +180,17 @@ def test_a_refund_after_the_approval_takes_back_what_it_paid(shop: Callable[...,
     assert here.has() == {"available": 100}
     here.tell("order.refunded", key="r3", amount_fen=10_000)
     assert here.has() == {}
+
+
+def test_an_approved_award_that_is_returned_frees_no_budget(shop: Callable[..., Shop]) -> None:
+    """It was never counted: giving it back would let the day issue more than its budget."""
+    here = shop(LITTLE)
+    assert _part(here, order="A1", amount_fen=10_000).points == 100
+    part = _part(here, order="A2", amount_fen=20_000)
+    reviews.approve(here.tx, here.camp, part.review, by="w", now=NOW, today=NOW.date())
+    here.tell("order.refunded", order="A2")
+    assert _part(here, order="A3", amount_fen=100).withheld == "review"
+    assert here.has() == {"available": 100}
 
 
 def test_a_refused_award_has_nothing_to_take_back(shop: Callable[..., Shop]) -> None:
