@@ -111,16 +111,6 @@ def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
     return run_points(tx, programme_id, now) + run_day(tx, programme_id, now)
 
 
-def run_due(tx: Tx, *, now: datetime) -> int:
-    """Do what is due for points in every programme; return how much was done."""
-    return sum(run_points(tx, id_, now) for id_ in with_work(tx, now=now))
-
-
-def run_daily(tx: Tx, *, now: datetime) -> int:
-    """Do a part of what a new day, or new rules, ask for in every programme; 0 when all is done."""
-    return sum(run_day(tx, id_, now) for id_ in with_work(tx, now=now))
-
-
 def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
     """Release, mature and expire what is due; return of how many."""
     here = programmes.programme(tx, programme_id, now)

@@ -42,9 +42,10 @@ class Wrong(NamedTuple):
 
 def _or_wrong(value: Any, read: Any) -> Notice | Wrong:
     try:
-        return read(value)  # type: ignore[no-any-return]
+        notice: Notice = read(value)
     except ValidationError as error:
         return Wrong(faults(error))
+    return notice
 
 
 class Batch(BaseModel):

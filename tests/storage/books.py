@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select, text
 
-from storage import audit, ledger, members, programmes
+from storage import audit, clockwork, ledger, members, programmes
 from storage.db import Tx
 from storage.ids import new_id
 from storage.ledger import ISSUED, PROGRAMME, Posting, Side
@@ -134,6 +134,16 @@ def buckets(tx: Tx, programme_id: int, owner_id: int = PROGRAMME) -> dict[str, i
     )
     names = audit.MEMBER_BUCKETS + audit.PROGRAMME_BUCKETS
     return {name: row[name] for name in names if row[name]} if row else {}
+
+
+def run_due(tx: Tx, *, now: datetime) -> int:
+    """Do what is due for points in every programme, each by its own day."""
+    return sum(clockwork.run_points(tx, id_, now) for id_ in clockwork.with_work(tx, now=now))
+
+
+def run_daily(tx: Tx, *, now: datetime) -> int:
+    """Do a part of what the day asks for in every programme; 0 when all is done."""
+    return sum(clockwork.run_day(tx, id_, now) for id_ in clockwork.with_work(tx, now=now))
 
 
 def count(tx: Tx, table: str) -> int:

@@ -5,13 +5,25 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Engine, text
 
 from content.rulebook import shipped_document
-from storage import audit, clockwork, ledger, levels, programmes, rulebooks, undoing
+from storage import audit, ledger, levels, programmes, rulebooks, undoing
 from storage.account import NEVER
 from storage.awards import Award, award
 from storage.db import Tx
 from storage.ledger import ISSUED, Side
 from storage.programmes import Programme
-from tests.storage.books import DAY, NOW, day, give, member, posting, programme, transaction, undo
+from tests.storage.books import (
+    DAY,
+    NOW,
+    day,
+    give,
+    member,
+    posting,
+    programme,
+    run_daily,
+    run_due,
+    transaction,
+    undo,
+)
 
 WINDOW = 365
 
@@ -34,7 +46,7 @@ def _nights(tx: Tx, here: Programme, on: date) -> Programme:
     """Do all that the day asks for; return the programme as it is then."""
     for _ in range(100):
         tx.seen.clear()
-        if not clockwork.run_daily(tx, now=_at(on)):
+        if not run_daily(tx, now=_at(on)):
             break
     else:
         raise AssertionError("the day's work has no end")
@@ -197,7 +209,7 @@ def test_pending_points_qualify_when_they_arrive(engine: Engine) -> None:
         paid = award(tx, here.rules, later, today=DAY, now=NOW)
         assert paid.level is None
         assert ledger.account(tx, here.id, ming).qualifying == 0
-        clockwork.run_due(tx, now=NOW + timedelta(days=7))
+        run_due(tx, now=NOW + timedelta(days=7))
         assert ledger.account(tx, here.id, ming).level == "silver"
 
 

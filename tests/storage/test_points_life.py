@@ -33,6 +33,7 @@ from tests.storage.books import (
     payment,
     posting,
     programme,
+    run_due,
     transaction,
     undo,
 )
@@ -726,15 +727,15 @@ def test_what_is_due_is_done_in_each_programme_by_its_own_day(engine: Engine) ->
             holds.hold(tx, payment(camp, person, 10), due=NOW + timedelta(hours=1))
     before_midnight = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)  # Shanghai 23:00, Auckland 04:00
     with transaction(engine) as tx:
-        assert clockwork.run_due(tx, now=before_midnight) == 3
-        assert clockwork.run_due(tx, now=before_midnight) == 0
+        assert run_due(tx, now=before_midnight) == 3
+        assert run_due(tx, now=before_midnight) == 0
         assert buckets(tx, camps[0], people[0]) == {"available": 25, "pending": 7}
         assert buckets(tx, camps[1], people[1]) == {"available": 32}  # a lot comes back
     with transaction(engine) as tx:
-        assert clockwork.run_due(tx, now=before_midnight + timedelta(days=1)) == 2
+        assert run_due(tx, now=before_midnight + timedelta(days=1)) == 2
         assert buckets(tx, camps[0], people[0]) == {"available": 27}
         assert buckets(tx, camps[1], people[1]) == {"available": 32}  # for one more day
-        assert clockwork.run_due(tx, now=before_midnight + timedelta(days=2)) == 1
+        assert run_due(tx, now=before_midnight + timedelta(days=2)) == 1
         assert buckets(tx, camps[1], people[1]) == {"available": 27}
 
 
