@@ -269,8 +269,9 @@ def paid(tx: Tx, run: Run) -> tuple[int, int]:
 def check_name(name: str) -> str:
     """Return the name of somebody who decides, as it is kept. Errors: CompensationError."""
     name = " ".join(name.split())
-    if not name.isprintable() or not 0 < max(len(name), len(person(name))) <= NAME_MAX:
-        raise CompensationError(f"a name has 1 to {NAME_MAX} characters on one line")
+    if not name.isprintable() or not person(name) or max(len(name), len(person(name))) > NAME_MAX:
+        words = f"a name has 1 to {NAME_MAX} characters on one line, one of them a letter or digit"
+        raise CompensationError(words)
     return name
 
 

@@ -451,3 +451,9 @@ def test_every_posting_names_its_run(engine: Engine) -> None:
 )
 def test_one_person_is_not_two_by_what_nobody_sees(name: str) -> None:
     assert compensation.person(name) == compensation.person("Ann")
+
+
+@pytest.mark.parametrize("name", ["", "---", "\u2800", "\u3164\u3164", "👍"])
+def test_a_name_says_who_it_is(name: str) -> None:
+    with pytest.raises(CompensationError, match="letter or digit"):
+        compensation.check_name(name)
