@@ -1,5 +1,6 @@
 """Databases of a bench's own: templates, and a fresh copy of one for each measured run."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ from storage.db import open_engine, reading
 from storage.schema import migrate
 from tests import services
 from tests.bench.community import Community, copy_sqlite, fill
+
+
+def settle() -> None:
+    """Let the disk write what setting up has left to it, or the measured commits wait for that."""
+    os.sync()
 
 
 def balanced(url: str) -> None:
@@ -43,7 +49,9 @@ class Sqlite:
     @contextmanager
     def fresh(self) -> Iterator[str]:
         path = self._folder / f"{uuid.uuid4().hex[:12]}.db"
-        yield copy_sqlite(self._template, path)
+        url = copy_sqlite(self._template, path)
+        settle()
+        yield url
         for tail in ("", "-wal", "-shm", ".lock"):
             Path(f"{path}{tail}").unlink(missing_ok=True)
 
@@ -84,6 +92,7 @@ class Postgres:
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         try:
             self._run("CHECKPOINT")
+            settle()
             yield self._url(name)
         finally:
             self._run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -19,6 +19,7 @@ from storage.programmes import MAIN
 from tests import services
 from tests.bench import filled
 from tests.bench.awards import BATCH, CAPS, FIRST, batches, post, warm
+from tests.bench.databases import settle
 from tests.bench.figures import Figure, Goal, Plan, Result, one, percentile
 from tests.bench.store_callers import awards, note, saturated
 
@@ -51,6 +52,7 @@ def run(plan: Plan, result: Result) -> None:
             stores = [
                 _filled(stack, name, plan.folder, size, least) for size in ladder(plan.postings)
             ]
+            settle()
             result.figures += _writing(name, stores, plan)
             for store in stores:
                 result.figures += _reading(name, store, plan)
