@@ -14,8 +14,8 @@ import msgspec
 from bot.desk import Desk
 from bot.paper import fail, progress, say, table
 from storage import export
-from storage.books import Row
 from storage.db import from_ms, reading
+from storage.pages import Row
 from storage.proof import PAGE
 
 COLUMNS = ("at", *Row._fields)

@@ -1,8 +1,8 @@
-"""An account as it stands, and what a movement makes of it. Values in, values out: no database."""
+"""An account as it stands, and what movements make of it and of its lots: no database here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,14 +13,31 @@ from content.windows import Window
 NEVER = date.max
 """The expiry of points that do not expire."""
 
+AccountKey = tuple[int, int, str]
+"""Programme, owner, wallet."""
+
 Lots = tuple[tuple[date, int], ...]
 """What is left of points that expire, as (last day, points), the earliest first. Points of one
 account that expire on one day are the same lot: nobody can tell them apart. What is in
 `available` beyond its lots never expires."""
 
 
-class Account(NamedTuple):
-    """One wallet of one member: the packed row, in the order of the table's columns."""
+class Counts(NamedTuple):
+    """What caps have counted, by name, in the day and month of `day`. Never changed in place."""
+
+    day: date = date.min
+    in_day: Mapping[str, int] = {}
+    in_month: Mapping[str, int] = {}
+
+
+NOTHING_COUNTED = Counts()
+
+
+class Account(msgspec.Struct, gc=False):
+    """One wallet of one member: the packed row, in the order of the table's columns.
+
+    Whoever changes one takes it from the books first (`Books.own`): others may be looking at it.
+    """
 
     programme_id: int
     owner_id: int
@@ -36,7 +53,7 @@ class Account(NamedTuple):
     total_earned: int = 0
     checkin_day: date = date.min
     streak: int = 0
-    counts: str = ""
+    counts: Counts = NOTHING_COUNTED
     next_expiry: date = NEVER
     last_posting: int = 0
     qualifying: int = 0
@@ -47,32 +64,25 @@ class Account(NamedTuple):
     earned_week: date = date.min
     earned_month: date = date.min
 
-
-_PLACE = {name: index for index, name in enumerate(Account._fields)}
-
-
-def changed(account: Account, **values: Any) -> Account:
-    """Return an account with other values: `_replace` in half of its time."""
-    fields = list(account)
-    for name, value in values.items():
-        fields[_PLACE[name]] = value
-    return tuple.__new__(Account, fields)
+    @property
+    def key(self) -> AccountKey:
+        """What the books know it by."""
+        return self.programme_id, self.owner_id, self.wallet
 
 
-def earn(account: Account, amount: int, day: date) -> Account:
+def earn(account: Account, amount: int, day: date) -> None:
     """Count an amount as earned on a day, in the windows that are open; a negative one undoes it.
 
     A day that comes late counts in those of its windows that still stand.
     """
+    account.total_earned += amount
+    if day > account.qualifying_after:
+        account.qualifying += amount
     if day == account.earned_day:  # nearly always: every window is open
-        return changed(
-            account,
-            day_earned=account.day_earned + amount,
-            week_earned=account.week_earned + amount,
-            month_earned=account.month_earned + amount,
-            total_earned=account.total_earned + amount,
-            qualifying=account.qualifying + (amount if day > account.qualifying_after else 0),
-        )
+        account.day_earned += amount
+        account.week_earned += amount
+        account.month_earned += amount
+        return
     last = max(account.earned_day, day)
     sums = []
     had_in: dict[Window, int] = {
@@ -84,20 +94,14 @@ def earn(account: Account, amount: int, day: date) -> Account:
         first = windows.start(window, last)
         kept = had if account.earned_day >= first else 0
         sums.append(kept + amount if day >= first else kept)
-    return account._replace(
-        earned_day=last,
-        earned_week=windows.start("week", last),
-        earned_month=windows.start("month", last),
-        day_earned=sums[0],
-        week_earned=sums[1],
-        month_earned=sums[2],
-        total_earned=account.total_earned + amount,
-        qualifying=account.qualifying + (amount if day > account.qualifying_after else 0),
-    )
+    account.day_earned, account.week_earned, account.month_earned = sums
+    account.earned_day = last
+    account.earned_week = windows.start("week", last)
+    account.earned_month = windows.start("month", last)
 
 
-class _Counts(msgspec.Struct, omit_defaults=True):
-    """What a member's caps have counted, by name, in the day and month of `day`."""
+class _Stored(msgspec.Struct, omit_defaults=True):
+    """Counts as they stand in the database."""
 
     day: date = date.min
     in_day: dict[str, int] = {}
@@ -105,41 +109,55 @@ class _Counts(msgspec.Struct, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Counts).decode
+_decode = msgspec.json.Decoder(_Stored).decode
 
 
-def allowed(account: Account, caps: Iterable[Cap], amount: int, day: date) -> tuple[int, str]:
-    """Return how much of an amount the caps leave, and the account's `counts` with it counted.
+def read_counts(text: str) -> Counts:
+    """Return counts from their text in the database."""
+    if not text:
+        return NOTHING_COUNTED
+    stored = _decode(text)
+    return Counts(stored.day, stored.in_day, stored.in_month)
+
+
+def counts_text(counts: Counts) -> str:
+    """Return counts as they are stored; nothing for none."""
+    if counts == NOTHING_COUNTED:
+        return ""
+    return _encode(_Stored(counts.day, dict(counts.in_day), dict(counts.in_month))).decode()
+
+
+def allowed(counts: Counts, caps: Iterable[Cap], amount: int, day: date) -> tuple[int, Counts]:
+    """Return how much of an amount the caps leave, and the counts with it counted.
 
     A day before the newest one counted is counted as that one: late events find no fresh cap.
     """
-    counts = _decode(account.counts) if account.counts else _Counts()
-    if day > counts.day:
-        same_month = (day.year, day.month) == (counts.day.year, counts.day.month)
-        counts = _Counts(day, {}, counts.in_month if same_month else {})
+    last, in_day, in_month = counts
+    if day > last:
+        same_month = (day.year, day.month) == (last.year, last.month)
+        last, in_day, in_month = day, {}, in_month if same_month else {}
     left = amount
-    for cap in caps:
-        had = (counts.in_day if cap.period == "day" else counts.in_month).get(cap.name, 0)
-        room = cap.most - had
-        left = min(left, room if cap.unit == "points" else left if room > 0 else 0)
+    for name, period, unit, most in caps:
+        room = most - (in_day if period == "day" else in_month).get(name, 0)
+        if room < left and (unit == "points" or room <= 0):
+            left = room
     if left <= 0:
-        return 0, account.counts
-    for cap in caps:
-        sums = counts.in_day if cap.period == "day" else counts.in_month
-        sums[cap.name] = sums.get(cap.name, 0) + (left if cap.unit == "points" else 1)
-    return left, _encode(counts).decode()
+        return 0, counts
+    in_day, in_month = dict(in_day), dict(in_month)
+    for name, period, unit, _ in caps:
+        sums = in_day if period == "day" else in_month
+        sums[name] = sums.get(name, 0) + (left if unit == "points" else 1)
+    return left, Counts(last, in_day, in_month)
 
 
-def less(counts: str, name: str, amount: int, day: date) -> str:
+def less(counts: Counts, name: str, amount: int, day: date) -> Counts:
     """Return counts with less by a name, for a day that has not passed, and for its month."""
-    if not counts:
-        return counts
-    known = _decode(counts)
-    same_month = (day.year, day.month) == (known.day.year, known.day.month)
-    for still_open, sums in ((day == known.day, known.in_day), (same_month, known.in_month)):
-        if still_open and name in sums:
-            sums[name] = max(0, sums[name] - amount)
-    return _encode(known).decode()
+    last, in_day, in_month = counts
+    if day == last and name in in_day:
+        in_day = {**in_day, name: max(0, in_day[name] - amount)}
+    if (day.year, day.month) == (last.year, last.month) and name in in_month:
+        in_month = {**in_month, name: max(0, in_month[name] - amount)}
+    return Counts(last, in_day, in_month)
 
 
 def whole(lots: Lots, points: int) -> Lots:

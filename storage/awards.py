@@ -36,7 +36,7 @@ def award(
     What the budget does not leave waits for a review, whole; without `waits` (what is not worth
     anybody's look) it is not paid. Errors: LedgerError.
     """
-    before = account(tx, posting.programme_id, posting.target.owner_id, posting.wallet)
+    counts = account(tx, posting.programme_id, posting.target.owner_id, posting.wallet).counts
     if posting.wallet == POINTS:
         posting = posting._replace(budget=budget(rules))
     try:
@@ -45,7 +45,8 @@ def award(
         return Award(0, withheld="cap")
     except BudgetError as over:
         if not waits:
-            tx.books.put(before)  # its caps have not been used
+            key = (posting.programme_id, posting.target.owner_id, posting.wallet)
+            tx.books.own(key).counts = counts  # its caps have not been used
             return Award(0, withheld="budget")
         late = posting._replace(amount=over.amount)
         return Award(0, withheld="review", review=reviews.queue(tx, late, now))

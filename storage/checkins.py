@@ -31,10 +31,11 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
     last = account.checkin_day
     if day > last:
         streak = account.streak + 1 if day - last == timedelta(days=1) else 1
-        tx.books.put(account._replace(checkin_day=day, streak=streak))
+        mine = tx.books.own(account.key)
+        mine.checkin_day, mine.streak = day, streak
         return streak
     known = days(tx, programme_id, member_id)
-    tx.books.put(account._replace(streak=streak_ending(known, last)))
+    tx.books.own(account.key).streak = streak_ending(known, last)
     return streak_ending(known, day)
 
 
@@ -51,7 +52,8 @@ def repair(  # noqa: PLR0917 - who, what, when
     account = ledger.account(tx, programme_id, member_id)
     last = max(account.checkin_day, day)
     streak = streak_ending(days(tx, programme_id, member_id), last)
-    tx.books.put(account._replace(checkin_day=last, streak=streak))
+    mine = tx.books.own(account.key)
+    mine.checkin_day, mine.streak = last, streak
     return streak
 
 

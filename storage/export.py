@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage import proof
-from storage.books import Row
 from storage.db import Sql, Tx
+from storage.pages import Row
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
 
 _BUCKETS = MEMBER_BUCKETS + PROGRAMME_BUCKETS

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from storage.account import read_lots, whole
-from storage.books import Row
 from storage.db import Sql, Tx, to_ms
 from storage.ledger import (
     PROGRAMME,
@@ -24,6 +23,7 @@ from storage.ledger import (
     move,
     once,
 )
+from storage.pages import Row
 from storage.undoing import Undo
 
 _MAKE = Sql(

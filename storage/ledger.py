@@ -9,14 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from content.caps import Cap
 from storage import account as accounts
-from storage.account import NEVER, Account, Lots, lots_text
-from storage.books import POINTS, Row
+from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text
+from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
+from storage.pages import Row
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
 
 PROGRAMME = 0
@@ -88,7 +90,7 @@ class Posted(NamedTuple):
     replayed: bool
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a movement says beside its posting, for the parts of the store that know more.
 
@@ -342,8 +344,14 @@ def _replay(tx: Tx, posting: Posting, first: Row) -> Posted:
 
 
 def _terms(posting: Posting) -> Terms:
-    earns = posting.source == ISSUED and posting.target.bucket == "available"
-    return Terms(earned=posting.day) if earns else _PLAIN
+    if posting.source.bucket == "issued" and posting.target.bucket == "available":
+        return _earned_on(posting.day)
+    return _PLAIN
+
+
+@lru_cache(maxsize=64)
+def _earned_on(day: date) -> Terms:
+    return Terms(earned=day)
 
 
 def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
@@ -360,15 +368,14 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     if earner is not None and target.bucket == "debt" and earner.debt + amount > 0:
         raise LedgerError(f"owner {target.owner_id} owes less than {amount}")
     if earner is not None and posting.caps:
-        amount = _cut(tx, posting, earner)
+        amount = _cut(tx, posting, earner.key)
     if posting.budget:
-        of = (posting.programme_id, posting.wallet, posting.budget)
-        if not tx.books.issue(tx, *of, amount, posting.day):
+        chain = (posting.programme_id, posting.wallet)
+        if not tx.books.issue(tx, chain, posting.budget, amount, posting.day):
             raise BudgetError(amount)
     who = earner or payer
     if who is not None and terms.earned is not None:
-        now = tx.books.accounts[who[:3]]
-        tx.books.earn(now, terms.sign * amount, terms.earned, posting.kind)
+        tx.books.earn(who.key, terms.sign * amount, terms.earned, posting.kind)
     if earner is None or target.bucket != "available" or not earner.debt:
         return _posted(_leg(tx, posting, target, amount, terms), amount)
     # The lots that expire first pay the debt; the posting of the rest, if any, has the key.
@@ -403,12 +410,13 @@ def _check_funds(tx: Tx, posting: Posting, payer: Account) -> None:
         raise InsufficientError(f"less than {posting.amount} in {bucket}")
 
 
-def _cut(tx: Tx, posting: Posting, earner: Account) -> int:
+def _cut(tx: Tx, posting: Posting, key: AccountKey) -> int:
     """Return what the caps leave of an award, and count it."""
-    left, counts = accounts.allowed(earner, posting.caps, posting.amount, posting.day)
+    counts = tx.books.accounts[key].counts
+    left, counts = allowed(counts, posting.caps, posting.amount, posting.day)
     if left == 0:
-        raise CappedError(f"the caps of owner {earner.owner_id} leave nothing")
-    tx.books.put(accounts.changed(tx.books.accounts[earner[:3]], counts=counts))
+        raise CappedError(f"the caps of owner {key[1]} leave nothing")
+    tx.books.own(key).counts = counts
     return left
 
 
@@ -428,47 +436,54 @@ def _leg(
     tx: Tx, posting: Posting, target: Side, amount: int, terms: Terms, *, asked: int | None = None
 ) -> Row:
     """Do one movement over the books and note its row. Everything has been checked."""
-    id_ = new_id()
-    from_after, from_prev, taken = _debit(tx, posting, amount, id_, terms.prefer)
+    books, chain = tx.books, (posting.programme_id, posting.wallet)
+    source, id_ = posting.source, new_id()
+    taken: Lots = ()
+    from_after = from_prev = to_after = to_prev = 0
+    if source.owner_id == PROGRAMME:
+        books.total(chain, source.bucket, -amount)
+    else:
+        from_after, from_prev, taken = _debit(tx, posting, amount, id_, terms.prefer)
     given: Lots = ()
     if target.bucket == "available":
         given = ((posting.expires, amount),) if posting.expires else taken
         given = given if terms.lots is None else terms.lots
-    to_after, to_prev = _credit(tx, posting, target, amount, id_, given)
-    if posting.source.bucket == "available":
+    if target.owner_id == PROGRAMME:
+        books.total(chain, target.bucket, amount)
+    else:
+        to_after, to_prev = _credit(tx, posting, target, amount, id_, given)
+    if source.bucket == "available":
         gift = target.bucket == "available"
         lots = accounts.gift_text(taken, given) if gift else lots_text(taken)
     else:
         lots = lots_text(given or terms.lots or ())
     row = Row(
-        programme_id=posting.programme_id,
-        id=id_,
-        key=posting.key,
-        at_ms=to_ms(posting.at),
-        day=posting.day,
-        wallet=posting.wallet,
-        from_owner=posting.source.owner_id,
-        from_bucket=posting.source.bucket,
-        to_owner=target.owner_id,
-        to_bucket=target.bucket,
-        amount=amount,
-        asked=posting.amount if asked is None else asked,
-        reason=posting.reason,
-        rule=posting.rule,
-        rule_version=posting.rule_version,
-        kind=posting.kind,
-        actor=posting.actor,
-        reverses=terms.reverses,
-        expires_day=posting.expires,
-        lots=lots,
-        from_prev=from_prev,
-        to_prev=to_prev,
-        from_after=from_after,
-        to_after=to_after,
-        seal=tx.books.seal,
+        posting.programme_id,
+        id_,
+        posting.key,
+        to_ms(posting.at),
+        posting.day,
+        posting.wallet,
+        *source,
+        *target,
+        amount,
+        posting.amount if asked is None else asked,
+        posting.reason,
+        posting.rule,
+        posting.rule_version,
+        posting.kind,
+        posting.actor,
+        terms.reverses,
+        posting.expires,
+        lots,
+        from_prev,
+        to_prev,
+        from_after,
+        to_after,
+        books.seal,
     )
-    tx.books.rows.append(row)
-    tx.books.made[posting.programme_id, row.key] = row
+    books.rows.append(row)
+    books.made[posting.programme_id, posting.key] = row
     if posting.matures is not None:
         tx.run(
             _MATURE_LATER,
@@ -485,24 +500,20 @@ def _leg(
 
 
 def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tuple[int, int, Lots]:
+    """Take from the member's bucket; return what is left there, the posting before, its lots."""
     owner_id, bucket = posting.source
-    books = tx.books
-    if owner_id == PROGRAMME:
-        books.total(posting.programme_id, posting.wallet, bucket, -amount)
-        return 0, 0, ()
-    account = books.accounts[posting.programme_id, owner_id, posting.wallet]
-    before = account.last_posting
+    account = tx.books.own((posting.programme_id, owner_id, posting.wallet))
     taken: Lots = ()
     if bucket == "available" and account.next_expiry != NEVER:
-        lots = accounts.whole(books.lots[account[:3]], account.available)
+        lots = accounts.whole(tx.books.lots[account.key], account.available)
         left, taken = accounts.take(lots, amount, prefer=prefer)
-        account = books.put_lots(account, accounts.put((), left))
-    after = getattr(account, bucket) - amount
-    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+        tx.books.put_lots(account.key, accounts.put((), left))
     if bucket == "debt":  # a debt is as old as its newest part: an old one shelters no new one
         newest = account.owed_since if account.debt else posting.day
-        changes["owed_since"] = max(newest, posting.day)
-    books.put(accounts.changed(account, **changes))
+        account.owed_since = max(newest, posting.day)
+    after = getattr(account, bucket) - amount
+    setattr(account, bucket, after)
+    before, account.last_posting = account.last_posting, id_
     return after, before, taken
 
 
@@ -510,27 +521,23 @@ def _credit(  # noqa: PLR0917 - the other half of _debit
     tx: Tx, posting: Posting, target: Side, amount: int, id_: int, given: Lots
 ) -> tuple[int, int]:
     owner_id, bucket = target
-    books = tx.books
-    if owner_id == PROGRAMME:
-        books.total(posting.programme_id, posting.wallet, bucket, amount)
-        return 0, 0
-    account = books.accounts[posting.programme_id, owner_id, posting.wallet]
-    before = account.last_posting
+    account = tx.books.own((posting.programme_id, owner_id, posting.wallet))
     if given and given[0][0] != NEVER:
         tomorrow = posting.day + timedelta(days=1)  # an end that has passed meanwhile
         kept = tuple((day if day >= posting.day else tomorrow, n) for day, n in given)
-        account = books.put_lots(account, accounts.put(books.lots.get(account[:3], ()), kept))
+        lots = accounts.put(tx.books.lots.get(account.key, ()), kept)
+        tx.books.put_lots(account.key, lots)
     after = getattr(account, bucket) + amount
-    changes: dict[str, Any] = {bucket: after, "last_posting": id_}
+    setattr(account, bucket, after)
     if bucket == "debt" and not after:
-        changes["owed_since"] = NEVER
-    books.put(accounts.changed(account, **changes))
+        account.owed_since = NEVER
+    before, account.last_posting = account.last_posting, id_
     return after, before
 
 
 def expire(tx: Tx, account: Account, today: date, at: datetime) -> Account:
     """Take away an account's points whose last day has passed; return what it is then."""
-    for day, left in tx.books.lots.get(account[:3], ()):
+    for day, left in tx.books.lots.get(account.key, ()):
         if day >= today:
             break
         gone = Posting(
@@ -549,7 +556,7 @@ def expire(tx: Tx, account: Account, today: date, at: datetime) -> Account:
             wallet=account.wallet,
         )
         move(tx, gone, Terms(prefer=((day, left),)))
-    return tx.books.accounts[account[:3]]
+    return tx.books.accounts[account.key]
 
 
 def account(tx: Tx, programme_id: int, owner_id: int, wallet: str = POINTS) -> Account:

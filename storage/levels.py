@@ -74,10 +74,11 @@ def keep(tx: Tx, rules: Rulebook, has: Account, today: date) -> LevelRule | None
     if now is None:
         return None
     below = now.below_since or NEVER
-    if (has.level, has.below_since) != (now.level, below):
-        tx.books.put(has._replace(level=now.level, below_since=below))
     ids = [level.id for level in rules.level]
     before = ids.index(has.level) if has.level in ids else 0
+    if (has.level, has.below_since) != (now.level, below):
+        mine = tx.books.own(has.key)
+        mine.level, mine.below_since = now.level, below
     after = ids.index(now.level)
     return rules.level[after] if after > before else None
 
@@ -90,7 +91,8 @@ def fall(tx: Tx, rules: Rulebook, has: Account, before: int) -> None:
     level = next((level for level in rules.level if level.id == has.level), None)
     reached = levels.level_of(rules, has.qualifying)
     if level and reached and has.qualifying < level.min <= before:
-        tx.books.put(has._replace(level=reached.id, below_since=NEVER))
+        mine = tx.books.own(has.key)
+        mine.level, mine.below_since = reached.id, NEVER
 
 
 def review_due(tx: Tx, here: Programme, today: date, *, most: int = 500) -> int:
@@ -142,8 +144,8 @@ def _let_leave(  # noqa: PLR0917 - one page of review_due
         for owner, points in tx.all(_EARNED_ON, programme=here.id, day=day, **ends):
             has = account(tx, here.id, owner)
             if has.qualifying_after < day:
-                left = has.qualifying - points
-                tx.books.put(has._replace(qualifying=left, qualifying_after=day))
+                mine = tx.books.own(has.key)
+                mine.qualifying, mine.qualifying_after = has.qualifying - points, day
     if len(owners) == most:
         done = chore._replace(version=day.toordinal(), cursor=owners[-1])
     else:

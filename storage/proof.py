@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from storage.books import Row, seal_hash
 from storage.db import Sql, Tx
 from storage.ledger import ROW, as_row
+from storage.pages import Row
+from storage.seals import seal_hash
 
 PAGE = 5_000
 

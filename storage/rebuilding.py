@@ -14,9 +14,9 @@ from typing import Any
 
 from storage import account as accounts
 from storage.account import NEVER, Account, Lots, read_given, read_lots
-from storage.books import Row, read_accounts
 from storage.db import Sql, Tx, to_day
 from storage.ledger import PROGRAMME, ROW, as_row
+from storage.pages import Row, read_all_accounts
 from storage.tables import PROGRAMME_BUCKETS
 
 PAGE = 5_000
@@ -167,7 +167,7 @@ def apply(tx: Tx, programme_id: int, right: Projections) -> None:
 
 def _stored(tx: Tx, programme_id: int) -> Projections:
     found = Projections()
-    for has in read_accounts(tx, programme_id):
+    for has in read_all_accounts(tx, programme_id):
         found.accounts[has.owner_id, has.wallet] = has
     for owner, wallet, raw, left in tx.all(_LOTS, programme=programme_id):
         key = (owner, wallet)
@@ -185,7 +185,7 @@ def _replayed(
     """Start everybody from nothing but the day since when his points qualify."""
     right = Projections()
     for key, has in stored.accounts.items():
-        right.accounts[key] = Account(*has[:3], qualifying_after=has.qualifying_after)
+        right.accounts[key] = Account(*has.key, qualifying_after=has.qualifying_after)
     for wallet in stored.own:
         right.own[wallet] = dict.fromkeys(PROGRAMME_BUCKETS, 0)
     done = 0
@@ -225,15 +225,16 @@ def _replay(tx: Tx, right: Projections, row: Row) -> None:
             _put_lots(right, key, accounts.put(right.lots.get(key, ()), kept))
     earner, day, sign = _earns(tx, row)
     if earner:
-        key = (earner, row.wallet)
-        right.accounts[key] = accounts.earn(_account(right, row, earner), sign * row.amount, day)
+        accounts.earn(_account(right, row, earner), sign * row.amount, day)
         name = (row.wallet, day, earner, row.kind)
         right.earned[name] = right.earned.get(name, 0) + sign * row.amount
 
 
 def _account(right: Projections, row: Row, owner: int) -> Account:
     key = (owner, row.wallet)
-    return right.accounts.get(key) or Account(row.programme_id, owner, row.wallet)
+    if key not in right.accounts:
+        right.accounts[key] = Account(row.programme_id, owner, row.wallet)
+    return right.accounts[key]
 
 
 def _total(right: Projections, row: Row, bucket: str, amount: int) -> None:
@@ -244,12 +245,12 @@ def _total(right: Projections, row: Row, bucket: str, amount: int) -> None:
 def _move(right: Projections, row: Row, owner: int, bucket: str, amount: int) -> None:
     has = _account(right, row, owner)
     after = getattr(has, bucket) + amount
-    changes: dict[str, Any] = {bucket: after, "last_posting": row.id}
     if bucket == "debt" and amount < 0:
-        changes["owed_since"] = max(has.owed_since if has.debt else row.day, row.day)
+        has.owed_since = max(has.owed_since if has.debt else row.day, row.day)
     if bucket == "debt" and not after:
-        changes["owed_since"] = NEVER
-    right.accounts[owner, row.wallet] = has._replace(**changes)
+        has.owed_since = NEVER
+    setattr(has, bucket, after)
+    has.last_posting = row.id
 
 
 def _less(right: Projections, row: Row, taken: Lots) -> Lots:
@@ -261,8 +262,7 @@ def _less(right: Projections, row: Row, taken: Lots) -> Lots:
 
 def _put_lots(right: Projections, key: Key, lots: Lots) -> None:
     right.lots[key] = lots
-    first = lots[0][0] if lots else NEVER
-    right.accounts[key] = right.accounts[key]._replace(next_expiry=first)
+    right.accounts[key].next_expiry = lots[0][0] if lots else NEVER
 
 
 def _earns(tx: Tx, row: Row) -> tuple[int, date, int]:

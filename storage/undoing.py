@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from storage import account as accounts
 from storage.account import NEVER, Lots, read_given, read_lots
-from storage.books import Row
 from storage.db import Sql, Tx, to_day
 from storage.ledger import (
     OWED,
@@ -29,6 +28,7 @@ from storage.ledger import (
     known_row,
     move,
 )
+from storage.pages import Row
 
 _BY_ID = Sql(f"SELECT {ROW} FROM posting WHERE programme_id = :programme AND id = :id")
 _REVERSED = Sql(
@@ -134,7 +134,7 @@ def reverse(
     case = _Case(row, lots, own, done, amount, undo)
     if row.from_owner == PROGRAMME:
         if budgeted and row.from_bucket == "issued":
-            tx.books.unissue(tx, row.programme_id, row.wallet, amount, row.day)
+            tx.books.unissue(tx, (row.programme_id, row.wallet), amount, row.day)
         return _take_back(tx, case)
     if row.to_owner == PROGRAMME:
         given = accounts.piece(lots, done, amount)

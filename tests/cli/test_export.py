@@ -14,11 +14,12 @@ from sqlalchemy import Engine, create_engine, text
 from bot.__main__ import main
 from bot.export_command import COLUMNS
 from storage import ledger, members, proof
-from storage.books import Row, seal_hash
 from storage.db import open_engine
 from storage.ledger import Side
 from storage.members import Who
+from storage.pages import Row
 from storage.programmes import MAIN
+from storage.seals import seal_hash
 from tests.storage.books import (
     DAY,
     NOW,

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import asdict
 from sqlalchemy import Engine, select
 
 from content.caps import Cap
@@ -759,12 +760,12 @@ class Books(RuleBasedStateMachine):
         for row in self.tx.core.execute(select(table_lot).filter_by(**ours)):
             lots[row.owner_id, row.wallet].append((row.expires_day, row.remaining))
         for (_, owner, wallet), open_account in books.accounts.items():
-            stored[owner, wallet] = open_account._asdict()
+            stored[owner, wallet] = asdict(open_account)
             lots[owner, wallet] = list(books.lots.get((self.camp, owner, wallet), ()))
         for wallet in WALLETS:
             house = stored.get((PROGRAMME, wallet), {})
             for bucket in HOUSE:
-                moved = books.totals.get((self.camp, wallet, bucket), 0)
+                moved = books.totals.get((self.camp, wallet), {}).get(bucket, 0)
                 assert house.get(bucket, 0) + moved == self.model.house[wallet, bucket], bucket
             for owner in self.people:
                 row = stored.get((owner, wallet))
