@@ -12,15 +12,15 @@ STALE = timedelta(days=2)
 """An event older than this is not acted on any more, so forgetting its receipt is harmless."""
 
 FORGET_MAX = 5_000
-"""At a time, so that the one writer is not held."""
+"""At a time, and those of the same millisecond, so that the one writer is not held."""
 
 _RECEIPT = Sql(
     "INSERT INTO inbox (programme_id, key, at_ms) VALUES (:programme, :key, :at)"
     " ON CONFLICT DO NOTHING"
 )
 _FORGET = Sql(
-    "DELETE FROM inbox WHERE (programme_id, key) IN"
-    f" (SELECT programme_id, key FROM inbox WHERE at_ms < :before LIMIT {FORGET_MAX})"
+    "DELETE FROM inbox WHERE at_ms <= (SELECT MAX(at_ms) FROM (SELECT at_ms FROM inbox"
+    f" WHERE at_ms < :before ORDER BY at_ms LIMIT {FORGET_MAX}) old)"
 )
 
 

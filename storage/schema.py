@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from storage import planner
+
 HEAD = "0001"
 """The newest migration (a test compares it with the files)."""
 
@@ -28,16 +30,23 @@ def migrate(engine: Engine) -> str | None:
     Errors: SchemaError when a newer version of the product has been at work here.
     """
     with engine.begin() as connection:
-        before = current(connection)
-        if before == HEAD:
-            return before
-        if before is not None and before > HEAD:
-            raise SchemaError(f"the database has schema {before}, this version knows {HEAD}")
-        from alembic import command  # noqa: PLC0415 - 0.1 s that a normal start saves
-        from alembic.config import Config  # noqa: PLC0415 - the same
+        before = _upgrade(connection)
+        if engine.dialect.name == "sqlite":
+            planner.tell(connection)
+    return before
 
-        config = Config()
-        config.set_main_option("script_location", str(_HERE))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+
+def _upgrade(connection: Connection) -> str | None:
+    before = current(connection)
+    if before == HEAD:
         return before
+    if before is not None and before > HEAD:
+        raise SchemaError(f"the database has schema {before}, this version knows {HEAD}")
+    from alembic import command  # noqa: PLC0415 - 0.1 s that a normal start saves
+    from alembic.config import Config  # noqa: PLC0415 - the same
+
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before

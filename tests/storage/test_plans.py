@@ -1,0 +1,111 @@
+"""SQLite's plans: what is asked all day must name its rows, and read no programme from end to end."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+import storage
+from storage.db import Sql, Tx, open_engine
+from storage.schema import migrate
+
+LARGE = {"account", "posting", "earning", "lot", "hold", "maturing", "member", "identity"}
+LARGE |= {"membership", "checkin", "deed", "paid_once", "spent", "review", "seal", "inbox"}
+WHOLE = {"audit", "proof", "rebuilding", "export", "dryrun", "pages._ALL"}
+WHOLE |= {"reviews._COUNT", "reviews._COUNT_ALL"}
+"""What is meant to read everything: proofs, exports, what somebody does by hand, and an index that
+holds nothing but what is counted."""
+WHOLE |= {"compensation._COUNT", "compensation._MOST", "programmes._ADOPT"}
+LISTS = {"owners", "keys", "orders", "ids", "days", "pairs", "people"}
+_WHOLE_PROGRAMME = re.compile(r"(?:SEARCH (\w+) USING .*\(programme_id=\?\)|SCAN (\w+)\b.*)$")
+
+
+def _statements(found: Any) -> Iterator[Sql]:
+    if isinstance(found, Sql):
+        yield found
+    elif isinstance(found, dict | list | tuple):
+        for each in found.values() if isinstance(found, dict) else found:
+            yield from _statements(each)
+
+
+def _all() -> Iterator[tuple[str, str]]:
+    for module in pkgutil.iter_modules(storage.__path__):
+        if module.ispkg or module.name in WHOLE:
+            continue
+        for name, value in vars(importlib.import_module(f"storage.{module.name}")).items():
+            for sql in _statements(value):
+                words = sql.sqlite.split()
+                if words[0] in {"SELECT", "UPDATE", "DELETE"} and "FOR UPDATE" not in sql.sqlite:
+                    yield f"{module.name}.{name}", sql.sqlite
+
+
+def _plan(tx: Tx, sql: str) -> list[str]:
+    if "?" in sql:
+        values: Any = [0] * sql.count("?")
+    else:
+        names = re.findall(r"(?<!:):(\w+)", sql)
+        values = {name: "[]" if name in LISTS else 0 for name in names}
+    driver: Any = tx.core.connection.driver_connection
+    return [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+def test_no_statement_reads_a_whole_programme_to_find_some_rows(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    migrate(engine)
+    engine.dispose()  # figures are read when a connection opens
+    found = []
+    with engine.connect() as connection, connection.begin():
+        tx = Tx(connection)
+        for name, sql in _all():
+            if name in WHOLE:
+                continue
+            aliases = dict(re.findall(r"\b(\w+) (?:AS )?(\w)\b", sql))
+            real = {alias: table for table, alias in aliases.items()}
+            for step in _plan(tx, sql):
+                met = _WHOLE_PROGRAMME.match(step)
+                table = (met[1] or met[2]) if met else ""
+                if met and real.get(table, table) in LARGE and "MIN(" not in sql:
+                    found.append(f"{name}: {step}: {sql}")
+    engine.dispose()
+    assert found == []
+
+
+def test_a_store_that_is_known_gets_its_figures_at_the_next_start(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM sqlite_stat1"))
+    migrate(engine)
+    with engine.begin() as connection:
+        figures = dict(
+            connection.execute(
+                text("SELECT idx, stat FROM sqlite_stat1 WHERE tbl = 'posting'")
+            ).all()
+        )
+    engine.dispose()
+    assert figures["posting"] == "1000000 1000000 1"
+
+
+def test_without_figures_sqlite_reads_every_posting_to_look_for_some_keys(tmp_path: Path) -> None:
+    """Why `storage.planner` is there."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    migrate(engine)
+    asked = (
+        "SELECT id, amount FROM posting WHERE programme_id = 1"
+        " AND key IN (SELECT value FROM json_each('[]'))"
+    )
+    plans = []
+    for figures in (True, False):
+        if not figures:
+            with engine.begin() as connection:
+                connection.execute(text("DELETE FROM sqlite_stat1"))
+        engine.dispose()  # figures are read when a connection opens
+        with engine.connect() as connection, connection.begin():
+            plans.append(_plan(Tx(connection), asked)[0])
+    engine.dispose()
+    assert "(programme_id=? AND key=?)" in plans[0]
+    assert "(programme_id=? AND key=?)" not in plans[1]
