@@ -457,7 +457,7 @@ def _leg(
         lots = accounts.gift_text(taken, given) if gift else lots_text(taken)
     else:
         lots = lots_text(given or terms.lots or ())
-    row = Row(
+    values = (
         posting.programme_id,
         id_,
         posting.key,
@@ -482,6 +482,7 @@ def _leg(
         to_after,
         books.seal,
     )
+    row = Row._make(values)  # by place, for one who makes thousands
     books.rows.append(row)
     books.made[posting.programme_id, posting.key] = row
     if posting.matures is not None:

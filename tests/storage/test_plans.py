@@ -1,4 +1,4 @@
-"""SQLite's plans: what is asked all day must name its rows, and read no programme from end to end."""
+"""SQLite's plans: what is asked all day names its rows, and reads no programme whole."""
 
 import importlib
 import pkgutil
