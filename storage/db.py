@@ -16,6 +16,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.books import Books
+from storage.sql import Insert
 from storage.sql import Sql as Sql  # noqa: PLC0414 - for everything that takes a Tx
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
@@ -53,7 +54,7 @@ class Tx:
         self._cursor: Any = connection.connection.cursor()
         self._depth = 0
         self._unreleased = 0
-        self._later: dict[Sql, list[dict[str, Any]]] = {}
+        self._later: dict[Insert, list[Sequence[Any]]] = {}
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
 
@@ -78,14 +79,14 @@ class Tx:
         rows: Sequence[Any] = self.run(sql, **values).fetchall()
         return rows
 
-    def later(self, sql: Sql, row: dict[str, Any]) -> None:
+    def later(self, into: Insert, row: Sequence[Any]) -> None:
         """Write the row when the batch ends, together with its like."""
-        self._later.setdefault(sql, []).append(row)
+        self._later.setdefault(into, []).append(row)
 
     def close(self) -> None:
         """Write what the batch has collected."""
-        for sql, rows in self._later.items():
-            self.many(sql, rows)
+        for into, rows in self._later.items():
+            self.insert(into, rows)
         self._later.clear()
         self.books.close(self)  # last: what it locks, every other batch waits for
 
@@ -93,11 +94,15 @@ class Tx:
         """Execute a statement with `?` for each row, given as tuples in its order."""
         self._cursor.executemany(sql.sqlite if self.is_sqlite else sql.postgres, rows)
 
-    def copy_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert many rows into a table of PostgreSQL: half the time of as many INSERTs."""
-        with self._cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as target:
-            for row in rows:
-                target.write_row(row)
+    def insert(self, into: Insert, rows: Sequence[Sequence[Any]]) -> None:
+        """Write new rows. COPY takes a third of the time of as many INSERTs, even for five."""
+        if self.is_sqlite:
+            self._cursor.executemany(into.sqlite, rows)
+        elif rows:
+            columns = ", ".join(into.columns)
+            with self._cursor.copy(f"COPY {into.table} ({columns}) FROM STDIN") as target:
+                for row in rows:
+                    target.write_row(row)
 
     def many(self, sql: Sql, rows: Iterable[dict[str, Any]]) -> None:
         """Execute a statement for each row."""
@@ -106,7 +111,7 @@ class Tx:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Run one unit of work: kept whole, or undone whole when it raises."""
-        marks = {sql: len(rows) for sql, rows in self._later.items()}
+        marks = {into: len(rows) for into, rows in self._later.items()}
         books = self.books.copy()
         self._depth += 1
         name = f"unit{self._depth}"
@@ -116,8 +121,8 @@ class Tx:
         except BaseException:
             if self.alive or not self.is_sqlite:  # SQLite may have undone everything by itself
                 self._cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
-            for sql, rows in self._later.items():
-                del rows[marks.get(sql, 0) :]
+            for into, rows in self._later.items():
+                del rows[marks.get(into, 0) :]
             self.books = books
             self.seen.clear()
             raise

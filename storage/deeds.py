@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from storage.db import Sql, Tx, to_day
+from storage.sql import Insert
 
 
 class Part(NamedTuple):
@@ -67,10 +68,7 @@ _LOCK_ORDERS = Sql(
     "SELECT key FROM deed WHERE programme_id = :programme AND order_no = ANY(:orders)"
     " ORDER BY key FOR UPDATE"
 )
-_ADD = Sql(
-    f"INSERT INTO deed ({_COLUMNS}) VALUES ({', '.join('?' * len(Deed._fields))})",
-    postgres=f"INSERT INTO deed ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(Deed._fields))})",
-)
+_ADD = Insert("deed", Deed._fields)
 _REFUND = Sql(
     "UPDATE deed SET refunded_fen = refunded_fen + :fen,"
     " refunded_freight_fen = refunded_freight_fen + :freight"
@@ -104,8 +102,7 @@ def add(tx: Tx, deeds: Iterable[Deed]) -> None:
     which the worker then runs again: it is known by then.
     """  # noqa: D205 - one thought
     rows = [(*deed[:-1], _encode(deed.parts).decode()) for deed in deeds]
-    if rows:
-        tx.each(_ADD, rows)
+    tx.insert(_ADD, rows)
 
 
 def note_refund(tx: Tx, order: Deed, fen: int, freight_fen: int) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from storage.db import Sql, Tx
 from storage.ids import new_id
+from storage.sql import Insert, array
 
 
 class Outgoing(NamedTuple):
@@ -28,16 +29,16 @@ class Outgoing(NamedTuple):
     expires_ms: int
 
 
-_PUT = Sql(
-    "INSERT INTO outbox (programme_id, id, platform, chat_id, thread, kind, target, person,"
-    " payload, created_ms, expires_ms) VALUES (:programme_id, :id, :platform, :chat_id, :thread,"
-    " :kind, :target, :person, :payload, :created_ms, :expires_ms)"
-)
+_PUT = Insert("outbox", Outgoing._fields)
 _WAITING = Sql(
     "SELECT programme_id, id, platform, chat_id, thread, kind, target, person, payload,"
     " created_ms, expires_ms FROM outbox WHERE state = 'waiting' ORDER BY id"
 )
-_SAID = Sql("DELETE FROM outbox WHERE programme_id = :programme_id AND id = :id")
+_SAID = Sql(
+    "DELETE FROM outbox WHERE programme_id = ? AND id = ?",
+    postgres="DELETE FROM outbox o USING unnest(:programmes::bigint[], :ids::bigint[])"
+    " AS v(programme_id, id) WHERE o.programme_id = v.programme_id AND o.id = v.id",
+)
 _STATE = Sql("UPDATE outbox SET state = :state WHERE programme_id = :programme_id AND id = :id")
 _SENDING_UNKNOWN = Sql("UPDATE outbox SET state = 'unknown' WHERE state = 'sending'")
 _MOVED = Sql(
@@ -77,7 +78,7 @@ def put(
         created_ms,
         expires_ms,
     )
-    tx.later(_PUT, row._asdict())
+    tx.later(_PUT, row)
     return row
 
 
@@ -88,7 +89,11 @@ def waiting(tx: Tx) -> list[Outgoing]:
 
 def said(tx: Tx, rows: Sequence[tuple[int, int]]) -> None:
     """Remove rows, given as (programme, id), that have been said."""
-    tx.many(_SAID, [{"programme_id": programme, "id": id_} for programme, id_ in rows])
+    if tx.is_sqlite:
+        tx.each(_SAID, rows)
+    elif rows:
+        programmes, ids = zip(*rows, strict=True)
+        tx.run(_SAID, programmes=array(programmes), ids=array(ids))
 
 
 def mark(tx: Tx, rows: Sequence[tuple[int, int]], state: str) -> None:

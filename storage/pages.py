@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import astuple
 
 from storage.account import Account, AccountKey, Lots, counts_text, read_counts
-from storage.sql import Sql, array, text_array
+from storage.sql import Insert, Sql, array, text_array
 
 if TYPE_CHECKING:
     from storage.db import Tx
 
-WORTH_A_COPY = 64
-"""Rows from which COPY is quicker than INSERTs in one message (PostgreSQL)."""
 EarnedKey = tuple[int, str, date, int, str]
 """Programme, wallet, day, owner, kind."""
 
@@ -96,11 +94,7 @@ _WRITE = Sql(
     f" unnest({', '.join(f':{name}::{_TYPES[name]}[]' for name in _FIELDS)}) AS v({_COLUMNS})"
     " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = v.wallet",
 )
-_POST = Sql(
-    f"INSERT INTO posting ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})",
-    postgres=f"INSERT INTO posting ({', '.join(Row._fields)})"
-    f" VALUES ({', '.join(['%s'] * len(Row._fields))})",
-)
+_POST = Insert("posting", Row._fields)
 _WRITE_LOT = Sql(
     "INSERT INTO lot (programme_id, owner_id, wallet, expires_day, remaining)"
     " VALUES (:programme, :owner, :wallet, :day, :left)"
@@ -209,7 +203,4 @@ def write_lots(tx: "Tx", lots: Iterable[tuple[AccountKey, date, int]]) -> None:
 
 def write_postings(tx: "Tx", rows: Sequence[Row]) -> None:
     """Write new postings."""
-    if tx.is_sqlite or len(rows) < WORTH_A_COPY:
-        tx.each(_POST, rows)
-    else:
-        tx.copy_many("posting", Row._fields, rows)
+    tx.insert(_POST, rows)

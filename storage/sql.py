@@ -1,7 +1,7 @@
 """Statements of the hot path, written once for both databases."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class Sql:
@@ -20,6 +20,18 @@ class Sql:
         by_place = "%s" in text  # then it is the driver's form already
         named = re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%"))
         self.postgres = text if by_place else named
+
+
+class Insert:
+    """New rows of a table, written from tuples: one statement for many on both databases."""
+
+    __slots__ = ("columns", "sqlite", "table")
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        """Name the table, and the columns in the order of the tuples."""
+        self.table, self.columns = table, columns
+        places = ", ".join("?" * len(columns))
+        self.sqlite = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
 
 
 def array(values: Iterable[object]) -> str:

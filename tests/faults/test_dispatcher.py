@@ -18,6 +18,7 @@ from handlers.router import Router, discover
 from storage import programmes
 from storage.db import DATABASE_ERRORS, Sql, Tx
 from storage.programmes import MAIN
+from storage.sql import Insert
 from tests.faults import house
 
 Open = Callable[[str], Engine]
@@ -258,7 +259,7 @@ def test_a_broken_batch_runs_one_by_one_and_only_the_bad_one_fails(engine: Engin
     @router.command("poison", "毒")
     def poison(ctx: Context) -> Reply:
         """Say what no outbox can hold."""
-        ctx.tx.later(Sql("INSERT INTO nowhere (id) VALUES (:id)"), {"id": 1})
+        ctx.tx.later(Insert("nowhere", ("id",)), (1,))
         return Reply("never said")
 
     events = [house.checkin(number) for number in range(9)]

@@ -130,8 +130,8 @@ def test_a_programmes_own_buckets_are_written_once_a_batch(engine: Engine) -> No
             give(tx, camp, ming, 5)
             give(tx, other, hong, 1)
         assert tx.books.totals == {
-            (camp, "points", "issued"): -100,
-            (other, "points", "issued"): -20,
+            (camp, "points"): {"issued": -100},
+            (other, "points"): {"issued": -20},
         }
         assert count(tx, "posting") == 0  # not yet
     with reading(engine) as tx:
