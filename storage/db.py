@@ -24,6 +24,17 @@ SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_MS = 1_000
 FRESH_S = 5.0
 """A connection used so lately is not asked whether it still lives: that is a whole round trip."""
+SQLITE_PRAGMAS = (
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",  # INSERT OR REPLACE counts as the DELETE that it is
+    "cache_size=-65536",
+    "temp_store=MEMORY",
+    # 40 MB of log before it is copied back: pages that change often are copied once, not each time
+    "wal_autocheckpoint=10000",
+)
 POSTGRES_CONNECT = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -190,15 +201,7 @@ def _open_sqlite(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "recursive_triggers=ON",  # INSERT OR REPLACE counts as the DELETE that it is
-            "cache_size=-65536",
-            "temp_store=MEMORY",
-        ):
+        for pragma in SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

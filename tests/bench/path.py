@@ -31,7 +31,7 @@ from bot.sender import Sender
 from bot.worker import Asked, Outcome, Worker
 from handlers.event import Event
 from handlers.router import Router, discover
-from storage.db import Tx, open_engine
+from storage.db import SQLITE_PRAGMAS, Tx, open_engine
 from storage.limits import Limiter
 from storage.programmes import Defaults
 from tests.bench.community import BOT, BOT_NAME, noon, plain
@@ -291,13 +291,7 @@ def replay(url: str, steps: list[Step]) -> float:
         with psycopg.connect(plain(url), autocommit=False) as connection:
             return _replay(connection.cursor(), steps, lambda: None, connection.commit)
     connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "cache_size=-65536",
-        "temp_store=MEMORY",
-    ):
+    for pragma in SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     cursor = connection.cursor()
     try:

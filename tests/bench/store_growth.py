@@ -85,7 +85,7 @@ def _writing(name: str, stores: list[_Store], plan: Plan) -> Iterator[Figure]:
     work = plan.size(5, 2)
     for _ in range(plan.rounds):
         for store in stores:
-            some = list(batches(store.people, work, caps=CAPS, start=next(numbers)))
+            some = list(batches(store.people, work, caps=CAPS, start=next(numbers), pays=0))
             took = post(store.url, some)
             many.setdefault(store.postings, []).append(work * BATCH / took)
         for store in stores:
