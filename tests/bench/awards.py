@@ -89,7 +89,7 @@ def post(url: str, work: Sequence[Batch], kind: type[Tx] = Tx) -> float:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Keep the collector from looking at what a bench holds ready: no store has that in memory."""
+    """Keep the collector from what is there before: the program, what a bench holds ready."""
     gc.collect()
     gc.freeze()
     yield

@@ -5,7 +5,6 @@ stall is charged to every update that it delays. The pacing timer itself adds up
 """
 
 import asyncio
-import gc
 import json
 import time
 from datetime import date, timedelta
@@ -21,6 +20,7 @@ from bot.sender import Sender
 from storage.db import open_engine
 from storage.limits import Limiter
 from tests.bench import path
+from tests.bench.awards import settled
 from tests.bench.community import BOT_NAME, Community, answers, noon, update
 from tests.bench.databases import Sqlite, balanced, postgres
 from tests.bench.figures import Figure, Plan, Result, one, percentile
@@ -73,8 +73,8 @@ def _once(store: Any, who: Community, rate: float, seconds: int, workers: int) -
     ]
     with store.fresh() as url:
         engine = open_engine(url)
-        gc.collect()
-        waits = asyncio.run(_paced(engine, bodies, rate, workers))
+        with settled():  # as a bot does once it has started
+            waits = asyncio.run(_paced(engine, bodies, rate, workers))
         engine.dispose()
         balanced(url)
     return waits

@@ -34,6 +34,7 @@ from handlers.router import Router, discover
 from storage.db import SQLITE_PRAGMAS, Tx, open_engine
 from storage.limits import Limiter
 from storage.programmes import Defaults
+from tests.bench.awards import settled
 from tests.bench.community import BOT, BOT_NAME, noon, plain
 
 ME = Me(BOT, BOT_NAME, sees_all=True, owners=frozenset())
@@ -103,8 +104,8 @@ def whole(engine: Engine, days: Days, *, workers: int = 1, mode: str = "free") -
     next one after the commit of the last; `said`: free, and every reply handed to a platform
     without limits and its row removed.
     """
-    gc.collect()
-    return asyncio.run(_whole(engine, days, workers, mode))
+    with settled():  # as a bot does once it has started
+        return asyncio.run(_whole(engine, days, workers, mode))
 
 
 async def _whole(engine: Engine, days: Days, count: int, mode: str) -> float:
