@@ -201,6 +201,12 @@ def piece(lots: Lots, start: int, amount: int) -> Lots:
     return tuple(sorted(found))
 
 
+def less_lots(lots: Lots, taken: Lots) -> Lots:
+    """Return what is left of lots when others have been taken, of which they may know nothing."""
+    gone = dict(taken)
+    return _open({day: max(0, points - gone.get(day, 0)) for day, points in lots})
+
+
 def put(lots: Lots, given: Lots) -> Lots:
     """Return lots with others added; what never expires needs no lot."""
     sums = dict(lots)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from content.caps import Cap
 from storage import account as accounts
-from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text
+from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text, read_lots
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
@@ -384,9 +384,10 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     if to_debt == amount:
         return _posted(_leg(tx, posting, owed, amount, terms), amount)
     second = posting._replace(key=posting.key + PAID_DEBT)
-    _leg(tx, second, owed, to_debt, terms, asked=0)
+    paid = _leg(tx, second, owed, to_debt, terms, asked=0)
     lots = accounts.take(terms.lots, to_debt)[0] if terms.lots is not None else None
-    rest = replace(terms, lots=lots)
+    prefer = accounts.less_lots(terms.prefer, accounts.whole(read_lots(paid.lots), to_debt))
+    rest = replace(terms, lots=lots, prefer=prefer)
     return _posted(_leg(tx, posting, target, amount - to_debt, rest), amount)
 
 

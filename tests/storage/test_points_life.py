@@ -775,3 +775,21 @@ def test_a_programme_with_broken_rules_stops_no_other(engine: Engine) -> None:
     with transaction(engine) as tx:
         assert clockwork.run_programme(tx, sound, now=later)
         assert ledger.account(tx, sound, person).available == 7
+
+
+def test_a_gift_given_back_to_one_who_owes_takes_its_own_points_once(engine: Engine) -> None:
+    """The part that pays the debt and the rest are one return: each lot is taken from once."""
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming, hong = member(tx, camp), member(tx, camp, "小红")
+        for owner in (ming, hong):
+            give(tx, camp, owner, 20)
+            _give(tx, camp, owner, 8, last=day(2))
+        award = _give(tx, camp, hong, 8, last=day(9))
+        given = _gift(tx, camp, hong, ming, 36)
+        undoing.reverse(tx, camp, award.id, undo("award"))
+        assert buckets(tx, camp, hong)["debt"] == -8
+        undoing.reverse(tx, camp, given.id, undo("gift"))
+        assert lots(tx, camp, ming) == {day(2): 8}  # his own, which he had before
+        assert lots(tx, camp, hong) == {day(9): 8}
+        assert buckets(tx, camp, hong)["available"] == 28
