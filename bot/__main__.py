@@ -200,11 +200,14 @@ def _commands(_options: argparse.Namespace) -> int:
 
 
 def _verify(_options: argparse.Namespace) -> int:
+    from bot.desk import DeskError  # noqa: PLC0415 - the same
     from bot.verify import verify  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
 
     try:
         return verify()
+    except DeskError as error:
+        return _fail(str(error))
     except DATABASE_ERRORS as error:
         return _fail(_database_trouble(error))
 
