@@ -142,10 +142,11 @@ def _rules_parser(rules: argparse.ArgumentParser) -> None:
 
 
 def _run(_options: argparse.Namespace) -> int:
-    from bot.app import check_room, serve  # noqa: PLC0415 - --help and errors come at once
+    from bot.app import check_room, room_settings, serve  # noqa: PLC0415 - --help comes at once
 
     settings = load_settings()
     check_room(settings)
+    settings = room_settings(settings)
     return _serve(serve(settings), settings)
 
 
