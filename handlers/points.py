@@ -47,17 +47,19 @@ def _standing(ctx: Context) -> Iterator[str]:
     has = ledger.account(ctx.tx, ctx.programme.id, member.id)
     level = levels.held(ctx.rules, has)
     ahead = to_next(ctx.rules, max(has.qualifying, level.min)) if level else None
+    locale = ctx.texts.locale
     if level and len(ctx.rules.level) > 1:
+        name = level.called(locale)
         if ahead:
             missing = ahead.level.min - has.qualifying
-            yield say("points.level", level=level.name, missing=missing, next=ahead.level.name)
+            yield say("points.level", level=name, missing=missing, next=ahead.level.called(locale))
         else:
-            yield say("points.top_level", level=level.name)
+            yield say("points.top_level", level=name)
         standing = levels.standing(has)
         until = lost_on(ctx.rules, standing) if standing else None
         if until and has.qualifying < level.min:
             short = level.min - has.qualifying
-            yield say("points.losing", day=f"{until:%m-%d}", missing=short, level=level.name)
+            yield say("points.losing", day=f"{until:%m-%d}", missing=short, level=name)
     if member.pending:
         yield say("points.pending", pending=member.pending)
     if member.debt:
@@ -115,8 +117,8 @@ def _reason(ctx: Context, reason: str) -> str:
     key = f"reason.{reason}"
     if key in ctx.texts:
         return ctx.texts.say(key)
-    names = (rule.name for rule in ctx.rules.earn if rule.event == reason and rule.name)
-    return next(names, reason)
+    names = (r.called(ctx.texts.locale) for r in ctx.rules.earn if r.event == reason)
+    return next(filter(None, names), reason)
 
 
 def _count(args: str, *, tapped: bool) -> int:

@@ -186,7 +186,10 @@ def test_in_english_everything_is_said_in_english(engine: object) -> None:
         ("/ledger x", "is not a number"),
         ("/top", "This week's board"),
         ("/top x", "There is no “x” board"),
+        ("/points", "Level Member; 495 more points to Silver"),
         ("/rules", "Every 7 days in a row: 20% on top that day (6 points)"),
+        ("/rules", "Silver from 500 (points ×1.1) · Gold from 3000 (points ×1.2)"),
+        ("/rules", "comes back as Rebate coins: 1% from 300 yuan"),
         ("/help", "I am Qunying"),
         ("/start", "Hello Ann!"),
     ):
