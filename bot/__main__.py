@@ -195,7 +195,8 @@ def _commands(_options: argparse.Namespace) -> int:
     from handlers.router import discover  # noqa: PLC0415 - the same
 
     for command in discover().commands.values():
-        words = " ".join((*command.words, *command.presets))
+        english = (f"“{phrase}”" for phrase in command.english)
+        words = " ".join((*command.words, *command.presets, *english))
         print(f"/{command.name:<10} {words:<28} {command.summary}")  # noqa: T201 - the answer
     return 0
 

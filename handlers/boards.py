@@ -74,6 +74,7 @@ class _Asked(NamedTuple):
         "消费榜": "消费",
         "互动榜": "互动",
     },
+    english=("leaderboard",),
 )
 def top(ctx: Context) -> Reply:
     """Show who has earned most: day, week, month or all; lastweek, lastmonth; by kind."""

@@ -20,7 +20,7 @@ ROWS_MAX = 120
 """How many movements are read at most: a day's talk, one after the other, is one line."""
 
 
-@router.command("points", "积分", "我的积分")
+@router.command("points", "积分", "我的积分", english=("points", "my points"))
 def points(ctx: Context) -> Reply:
     """Show your balance, streak and rank."""
     member = ctx.member
@@ -66,7 +66,7 @@ def _standing(ctx: Context) -> Iterator[str]:
         yield say("points.debt", debt=-member.debt)
 
 
-@router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}")
+@router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}", english=("ledger", "my ledger"))
 def statement(ctx: Context) -> Reply:
     """List your last movements, with their reasons."""
     count = _count(ctx.args, tapped=ctx.event.kind == "tap")

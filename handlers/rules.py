@@ -12,7 +12,7 @@ router = Router()
 SEPARATOR = " · "
 
 
-@router.command("rules", "规则", "积分规则")
+@router.command("rules", "规则", "积分规则", english=("rules",))
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
     lines = (
