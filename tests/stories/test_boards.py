@@ -129,6 +129,27 @@ def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, titl
     assert _board(room, "小明", words).splitlines()[0] == title
 
 
+@pytest.mark.parametrize(
+    ("words", "helps"),
+    [
+        ("排行", "checkin"),
+        ("排行 日常", "checkin"),
+        ("排行 消费", "top week here"),
+        ("排行 月 互动", "top month here"),
+        ("排行 上周 消费", "top lastweek here"),
+        ("上周榜", None),
+        ("上月榜 日常", None),
+    ],
+)
+def test_under_a_board_stands_what_helps_there(room: Stage, words: str, helps: str | None) -> None:
+    room.says("小明", words)
+    (reply,) = room.replies()
+    assert [button.command for row in reply.buttons[1:] for button in row] == [helps][: bool(helps)]
+    if helps and helps != "checkin":
+        room.taps("小明", helps)
+        assert "消费" not in room.heard()
+
+
 @pytest.mark.parametrize("words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"])
 def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
     room: Stage, words: str
