@@ -18,7 +18,7 @@ from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock, MovableClock, utc_now
 from bot.config import Settings, SettingsError
-from bot.demo import Community, community, make_history, open_room
+from bot.demo import Community, Visits, community, make_history, open_room, visits
 from bot.dispatcher import Dispatcher
 from bot.running import App
 from bot.sender import Sender
@@ -80,8 +80,11 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     defaults = Defaults(settings.timezone, settings.locale)
     router = discover()
     who = community(settings.locale)
+    come = None
     if demo:
-        make_history(engine, router, who, defaults, clock())
+        now = clock()
+        make_history(engine, router, who, defaults, now)
+        come = visits(who, defaults.zone_info, now)
     talk = Talk()
     workers = _workers(settings, engine, clock, defaults, talk, limited=not demo)
     if room:
@@ -96,7 +99,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         dispatcher=dispatcher,
         sender=Sender(adapters, run=dispatcher.run, clock=clock),
         web=_web(
-            settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, demo=demo
+            settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, visits=come
         ),
         telegram=telegram,
         local=local,
@@ -165,7 +168,7 @@ def _web(
     telegram: TelegramAdapter | None,
     local: LocalAdapter | None,
     clock: Clock,
-    demo: bool,
+    visits: Visits | None,
 ) -> WebServer:
     secret = settings.telegram_webhook_secret if settings.telegram_mode == "webhook" else None
     parts = Parts(
@@ -179,7 +182,7 @@ def _web(
     web.include_router(api_routes(engine, dispatcher, clock))
     if local is not None:
         assert isinstance(clock, MovableClock)
-        web.include_router(room_routes(local, engine, clock, demo=demo))
+        web.include_router(room_routes(local, engine, clock, visits=visits))
     return WebServer(web, settings.web_host, settings.web_port)
 
 
