@@ -295,8 +295,46 @@ def test_buying_and_returning_every_day_makes_no_points(engine: Engine) -> None:
         for number in range(60):
             owe(tx, camp, ming, 1, day=day(number))
             _nights(tx, NOW + timedelta(days=number + 1))
-        # the period of 180 days may end within these 60: then it is twice
-        assert ledger.account(tx, camp, ming).debt <= -57
+        assert ledger.account(tx, camp, ming).debt == -59
+
+
+@pytest.mark.parametrize("begin", [0, 45, 90, 135])
+def test_small_debts_are_given_up_half_a_year_apart_and_never_closer(
+    engine: Engine, begin: int
+) -> None:
+    """Wherever a calendar of half years would begin anew, it is days that count."""
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming, hong = member(tx, camp), member(tx, camp)
+        first = NOW + timedelta(days=begin + 1)
+        owe(tx, camp, ming, 49, day=day(begin))
+        owe(tx, camp, ming, 7, day=day(begin), wallet="coin")
+        _nights(tx, first)
+        assert ledger.account(tx, camp, ming).debt == 0
+        assert ledger.account(tx, camp, ming, "coin").debt == 0
+        _nights(tx, first + timedelta(days=100))
+        owe(tx, camp, ming, 49, day=day(begin + 101))
+        owe(tx, camp, hong, 49, day=day(begin + 101))
+        for later in (101, 140, 179):
+            _nights(tx, first + timedelta(days=later))
+            assert ledger.account(tx, camp, ming).debt == -49
+            assert ledger.account(tx, camp, hong).debt == 0
+        _nights(tx, first + timedelta(days=180))
+        assert ledger.account(tx, camp, ming).debt == 0
+        owe(tx, camp, ming, 49, day=day(begin + 181))
+        _nights(tx, first + timedelta(days=300))
+        assert ledger.account(tx, camp, ming).debt == -49
+
+
+def test_a_wallet_is_forgiven_by_itself(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        owe(tx, camp, ming, 49)
+        _nights(tx, NOW + timedelta(days=1))
+        owe(tx, camp, ming, 49, day=day(30), wallet="coin")
+        _nights(tx, NOW + timedelta(days=31))
+        assert ledger.account(tx, camp, ming, "coin").debt == 0
 
 
 # -- two at once -------------------------------------------------------------------------------
