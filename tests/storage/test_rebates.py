@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from storage import audit, debts, ledger, programmes, rebates, reviews, rulebook
 from storage.account import NEVER
 from storage.db import Tx, open_engine
 from storage.deeds import Part
+from storage.reviews import DecidedError
 from tests.storage.books import (
     NOW,
     day,
@@ -424,4 +426,69 @@ def test_a_review_of_an_order_that_is_being_returned_is_taken_back(postgres_url:
     _overtaken(engine, refund, _tell(camp, ming, event="order.reviewed", order="A1"))
     with transaction(engine) as tx:
         assert ledger.account(tx, camp, ming).available == 0
+    engine.dispose()
+
+
+def _approve(camp: int, review: int) -> Callable[[Tx], object]:
+    def job(tx: Tx) -> object:
+        try:
+            return reviews.approve(tx, camp, review, by="w", now=NOW, today=NOW.date())
+        except DecidedError:
+            return None  # the refund has come first: nothing waits any more
+
+    return job
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("approval_first", [True, False])
+@pytest.mark.parametrize(("refunded", "left"), [(20_000, 0), (5_000, 150)])
+def test_an_approval_that_meets_the_refund_of_its_order_pays_what_is_left(
+    postgres_url: str, approval_first: bool, refunded: int, left: int
+) -> None:
+    """Whichever is first: no deadlock, and nothing is paid for what was returned."""
+    engine = open_engine(postgres_url)
+    with transaction(engine) as tx:
+        here = Shop(tx, LITTLE)
+        review = _part(here, order="A1", amount_fen=20_000).review
+        camp, ming = here.camp, here.ming
+    approve = _approve(camp, review)
+    refund = _tell(camp, ming, event="order.refunded", order="A1", amount_fen=refunded)
+    slow, quick = (refund, approve) if approval_first else (approve, refund)
+    _overtaken(engine, slow, quick)
+    with transaction(engine) as tx:
+        has = ledger.account(tx, camp, ming)
+        assert (has.available, has.debt) == (left, 0)
+        assert reviews.count(tx, camp) == (0, 0)
+        assert audit.faults(tx) == []
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_approvals_and_refunds_of_many_orders_at_once_do_not_lock_each_other_out(
+    postgres_url: str,
+) -> None:
+    engine = open_engine(postgres_url)
+    orders = [f"A{number}" for number in range(20)]
+    with transaction(engine) as tx:
+        here = Shop(tx, LITTLE)
+        waits = {order: _part(here, order=order, amount_fen=20_000).review for order in orders}
+        camp, ming = here.camp, here.ming
+    approvals = [_approve(camp, review) for review in waits.values()]
+    refunds = [_tell(camp, ming, event="order.refunded", order=order) for order in orders]
+    gate = threading.Barrier(2)
+
+    def run(jobs: list[Callable[[Tx], object]]) -> None:
+        for job in jobs:
+            gate.wait(30)
+            with transaction(engine) as tx:
+                job(tx)
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(run, jobs) for jobs in (approvals, refunds)]:
+            done.result(60)  # a deadlock would be raised here
+    with transaction(engine) as tx:
+        assert reviews.count(tx, camp) == (0, 0)
+        has = ledger.account(tx, camp, ming)
+        assert (has.available, has.debt, has.qualifying, has.level) == (0, 0, 0, "member")
+        assert audit.faults(tx) == []
     engine.dispose()
