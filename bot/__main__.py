@@ -142,10 +142,11 @@ def _rules_parser(rules: argparse.ArgumentParser) -> None:
 
 
 def _run(_options: argparse.Namespace) -> int:
-    from bot.app import check_room, serve  # noqa: PLC0415 - --help and errors come at once
+    from bot.app import check_room, room_settings, serve  # noqa: PLC0415 - --help comes at once
 
     settings = load_settings()
     check_room(settings)
+    settings = room_settings(settings)
     return _serve(serve(settings), settings)
 
 
@@ -194,17 +195,21 @@ def _commands(_options: argparse.Namespace) -> int:
     from handlers.router import discover  # noqa: PLC0415 - the same
 
     for command in discover().commands.values():
-        words = " ".join((*command.words, *command.presets))
+        english = (f"“{phrase}”" for phrase in command.english)
+        words = " ".join((*command.words, *command.presets, *english))
         print(f"/{command.name:<10} {words:<28} {command.summary}")  # noqa: T201 - the answer
     return 0
 
 
 def _verify(_options: argparse.Namespace) -> int:
+    from bot.desk import DeskError  # noqa: PLC0415 - the same
     from bot.verify import verify  # noqa: PLC0415 - the same
     from storage.db import DATABASE_ERRORS  # noqa: PLC0415 - the same
 
     try:
         return verify()
+    except DeskError as error:
+        return _fail(str(error))
     except DATABASE_ERRORS as error:
         return _fail(_database_trouble(error))
 

@@ -6,9 +6,11 @@ import signal
 import time
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from random import SystemRandom
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
 
 from bot import metrics
 from bot.adapters.base import Adapter
@@ -16,7 +18,7 @@ from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock, MovableClock, utc_now
 from bot.config import Settings, SettingsError
-from bot.demo import Community, community, make_history, open_room
+from bot.demo import Community, Visits, community, make_history, open_room, visits
 from bot.dispatcher import Dispatcher
 from bot.running import App
 from bot.sender import Sender
@@ -39,6 +41,8 @@ POSTGRES_WORKERS = 2
 """One waits for the server while the other computes. More only make batches smaller, and so slower:
 measured on two cores, four handle less than two, and each answer takes half as long again."""
 _ALIVE = Sql("SELECT 1")
+ROOM_FILE = "room.db"
+_SERVERLESS = Path("data") / ROOM_FILE
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 
@@ -60,7 +64,7 @@ async def serve(settings: Settings, *, demo: bool = False) -> None:
             try:
                 await app.start()
                 if app.local is not None:
-                    _welcome(app, "demo" if demo else "no platform is set: a chat room")
+                    _welcome(app, demo=demo)
                 _log.info("ready in %.2f s", time.monotonic() - started)
                 await app.wait(stop)
             finally:
@@ -76,8 +80,11 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     defaults = Defaults(settings.timezone, settings.locale)
     router = discover()
     who = community(settings.locale)
+    come = None
     if demo:
-        make_history(engine, router, who, defaults, clock())
+        now = clock()
+        make_history(engine, router, who, defaults, now)
+        come = visits(who, defaults.zone_info, now)
     talk = Talk()
     workers = _workers(settings, engine, clock, defaults, talk, limited=not demo)
     if room:
@@ -92,7 +99,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         dispatcher=dispatcher,
         sender=Sender(adapters, run=dispatcher.run, clock=clock),
         web=_web(
-            settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, demo=demo
+            settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, visits=come
         ),
         telegram=telegram,
         local=local,
@@ -161,7 +168,7 @@ def _web(
     telegram: TelegramAdapter | None,
     local: LocalAdapter | None,
     clock: Clock,
-    demo: bool,
+    visits: Visits | None,
 ) -> WebServer:
     secret = settings.telegram_webhook_secret if settings.telegram_mode == "webhook" else None
     parts = Parts(
@@ -175,7 +182,7 @@ def _web(
     web.include_router(api_routes(engine, dispatcher, clock))
     if local is not None:
         assert isinstance(clock, MovableClock)
-        web.include_router(room_routes(local, engine, clock, demo=demo))
+        web.include_router(room_routes(local, engine, clock, visits=visits))
     return WebServer(web, settings.web_host, settings.web_port)
 
 
@@ -187,14 +194,36 @@ def _database_up(engine: Engine) -> bool:
         return False
 
 
-def _welcome(app: App, what: str) -> None:
+def _welcome(app: App, *, demo: bool) -> None:
     host, port = app.web.address
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    what, where = "demo", ""
+    if not demo:
+        what = "no platform is set: a chat room to try it in"
+        file = Path(str(app.engine.url.database)).resolve()
+        where = f"  It is kept in {file}. Nothing here touches your members' books.\n"
+        where += "  这里的一切只记在这个文件里，不会动成员的账本。\n"
+        where += f"  Other commands see it with QUNYING_DATABASE_URL=sqlite:///{file}\n"
     print(  # noqa: T201 - the demo's answer to the one who started it
-        f"\n  群营 Qunying · {what}\n  http://{shown}:{port}/room?lang=zh  中文\n"
+        f"\n  群营 Qunying · {what}\n{where}  http://{shown}:{port}/room?lang=zh  中文\n"
         f"  http://{shown}:{port}/room?lang=en  English\n  Ctrl+C ends it.\n",
         flush=True,
     )
+
+
+def room_settings(settings: Settings) -> Settings:
+    """Return what `run` serves: without a platform the room, on a database of its own.
+
+    Whoever is played in the room would else be one of the members, with points that count. The
+    file is beside that of the members, or in `data/` where theirs is on a server; rate limits are
+    counted in the process, not with theirs in Redis.
+    """
+    if settings.telegram_token is not None:
+        return settings
+    url = make_url(settings.database_url)
+    ours = Path(str(url.database)) if url.drivername == "sqlite" else _SERVERLESS
+    own = {"database_url": f"sqlite:///{ours.with_name(ROOM_FILE)}", "redis_url": None}
+    return settings.model_copy(update=own)
 
 
 def check_room(settings: Settings) -> None:

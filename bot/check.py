@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
@@ -17,7 +15,7 @@ from content import rulebook, texts
 from content.message import BUTTON_BYTES_MAX
 from handlers.router import Router, discover
 from storage import audit, programmes
-from storage.db import DATABASE_ERRORS, open_engine, reading
+from storage.db import DATABASE_ERRORS, missing_file, open_engine, reading
 from storage.limits import Limiter
 from storage.schema import HEAD, current
 
@@ -111,8 +109,7 @@ def _made(settings: Settings) -> bool:
 
 
 def _exists(settings: Settings) -> bool:
-    url = make_url(settings.database_url)
-    return url.drivername != "sqlite" or Path(str(url.database)).exists()
+    return missing_file(settings.database_url) is None
 
 
 def _books(engine: Engine) -> list[str]:

@@ -1,12 +1,14 @@
 """The demo's community: thirty days of history, made by the real path under a moved clock."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from importlib import resources
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
@@ -21,9 +23,12 @@ from storage.db import Tx
 from storage.programmes import MAIN, Defaults
 from storage.room import Line
 
+SEED = 20
 DAYS = 30
 TALKING_DAYS = 2
 FIRST_HOUR, LAST_HOUR = 7, 22
+Visits = Callable[[datetime, datetime], list[tuple[datetime, Person]]]
+"""Who comes by to check in after one moment and until another, each with his own moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,16 @@ class Community:
 
     title: str
     bot_name: str
+    checkin: str
     people: list[Person]
     stranger: Person
     zeal: dict[str, int]
     chatter: list[tuple[str, str]]
+
+    @property
+    def newcomer(self) -> Person:
+        """Whom a visitor plays at first: he checks in himself."""
+        return self.people[0]
 
 
 def community(locale: str) -> Community:
@@ -45,6 +56,7 @@ def community(locale: str) -> Community:
     return Community(
         title=data["title"],
         bot_name=data["bot"],
+        checkin=data["checkin"],
         people=[Person(p["id"], p["name"], p.get("role", "member")) for p in data["people"]],
         stranger=Person(data["stranger"]["id"], data["stranger"]["name"]),
         zeal={p["id"]: p["zeal"] for p in data["people"]},
@@ -66,27 +78,51 @@ def make_history(
     engine: Engine, router: Router, who: Community, defaults: Defaults, now: datetime
 ) -> None:
     """Let the last thirty days happen: check-ins, and in the last two of them some talk."""
-    rng = Random(20)  # noqa: S311 - the same believable month every time
+    rng = Random(SEED)  # noqa: S311 - believable, not secret
     clock = _SetClock(now)
     worker = Worker(engine, clock=clock, rng=rng, limiter=None, defaults=defaults)
-    programme_zone = defaults.zone_info
-    today = now.astimezone(programme_zone).date()
+    zone = defaults.zone_info
+    today = now.astimezone(zone).date()
     begin = now - timedelta(days=DAYS)
     worker.run([partial(open_room, title=who.title, defaults=defaults, now=begin)])
     for back in range(DAYS, -1, -1):
-        day = today - timedelta(days=back)
-        moments = []
-        for person in who.people:
-            at = datetime.combine(day, time(), programme_zone) + timedelta(
-                seconds=rng.randrange(FIRST_HOUR * 3600, LAST_HOUR * 3600)
-            )
-            came = rng.randrange(100) < who.zeal[person.id]
-            if came and at < now and not (back == 0 and person.id == "p1"):
-                moments.append((at, person))
-        for at, person in sorted(moments, key=lambda moment: moment[0]):
-            clock.now = at
-            _check_in(worker, router, who, person, at, talking=back < TALKING_DAYS)
+        for at, person in _day(who, today, -back, zone):
+            if at < now and not (back == 0 and person == who.newcomer):
+                clock.now = at
+                _check_in(worker, router, who, person, at, talking=back < TALKING_DAYS)
     _talk(worker, who, now)
+
+
+def visits(who: Community, zone: ZoneInfo, now: datetime) -> Visits:
+    """Return how the month goes on when the clock is moved: as it would have, hour by hour."""
+    today = now.astimezone(zone).date()
+
+    def between(since: datetime, until: datetime) -> list[tuple[datetime, Person]]:
+        first, last = ((at.astimezone(zone).date() - today).days for at in (since, until))
+        days = (_day(who, today, number, zone) for number in range(first, last + 1))
+        return [
+            (at, person)
+            for day in days
+            for at, person in day
+            if since < at <= until and person != who.newcomer
+        ]
+
+    return between
+
+
+def _day(who: Community, today: date, number: int, zone: ZoneInfo) -> list[tuple[datetime, Person]]:
+    """Return who checks in on a day, and when; `number` counts from the demo's own day.
+
+    Chance hangs on the number and the person alone: the same believable month every time.
+    """
+    midnight = datetime.combine(today + timedelta(days=number), time(), zone)
+    found = []
+    for person in who.people:
+        rng = Random(f"{SEED}/{number}/{person.id}")  # noqa: S311 - believable, not secret
+        at = midnight + timedelta(seconds=rng.randrange(FIRST_HOUR * 3600, LAST_HOUR * 3600))
+        if rng.randrange(100) < who.zeal[person.id]:
+            found.append((at, person))
+    return sorted(found, key=lambda visit: visit[0])
 
 
 def open_room(tx: Tx, *, title: str, defaults: Defaults, now: datetime) -> None:
@@ -99,7 +135,7 @@ def open_room(tx: Tx, *, title: str, defaults: Defaults, now: datetime) -> None:
 def _check_in(
     worker: Worker, router: Router, who: Community, person: Person, at: datetime, *, talking: bool
 ) -> None:
-    words = "签到"
+    words = who.checkin
     client = f"history-{at.timestamp():.0f}"
     event = Event(
         key=f"local:{person.id}:{client}",

@@ -13,7 +13,7 @@ from bot.clock import utc_now
 from bot.config import Settings
 from bot.worker import StoreDownError, Worker
 from storage import members, programmes
-from storage.db import Tx, open_engine, reading
+from storage.db import Tx, missing_file, open_engine, reading
 from storage.programmes import MAIN, Defaults, Programme
 from storage.schema import HEAD, current
 
@@ -113,9 +113,18 @@ class Desk:
                 raise DeskError(f"{error}; the bot makes its own (1) when it first runs") from None
 
 
+def need_database(settings: Settings) -> None:
+    """Say that there is no database yet, instead of making an empty one. Errors: DeskError."""
+    missing = missing_file(settings.database_url)
+    if missing is not None:
+        makes = "`migrate` makes it, and so does the first `run` on a platform"
+        raise DeskError(f"there is no database {missing} yet: {makes}")
+
+
 @contextmanager
 def open_desk(settings: Settings) -> Iterator[Desk]:
-    """Open the store. Errors: DeskError for another version's, and what the database raises."""
+    """Open the store. Errors: DeskError for none or another version's, and the database's."""
+    need_database(settings)
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:

@@ -7,10 +7,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
 from bot.clock import utc_now
 from bot.config import load_settings
+from bot.desk import DeskError, need_database
 from bot.paper import Row, fail, say, table
 from content import lint, rulebook
 from content.rulebook import Rulebook, RulebookError
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         return fail(f"{error}\nSee --effective and --force.")
     except OSError as error:
         return fail(f"{error.filename}: {error.strerror}")
-    except (RulebookError, UnicodeDecodeError) as error:
+    except (DeskError, RulebookError, UnicodeDecodeError) as error:
         return fail(str(error))
     except LookupError as error:
         return fail(str(error.args[0]))
@@ -43,11 +43,9 @@ def run(options: argparse.Namespace) -> int:
 def _with_database(
     verb: Callable[[Engine, argparse.Namespace], int], options: argparse.Namespace
 ) -> int:
-    url = load_settings().database_url
-    parts = make_url(url)
-    if parts.get_backend_name() == "sqlite" and not Path(str(parts.database)).exists():
-        return fail("there is no database yet: python -m bot migrate")
-    engine = open_engine(url)
+    settings = load_settings()
+    need_database(settings)
+    engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
             version = current(connection)

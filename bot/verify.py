@@ -3,6 +3,7 @@
 import sys
 
 from bot.config import load_settings
+from bot.desk import need_database
 from storage import audit, proof
 from storage.db import open_engine, reading
 from storage.rebuilding import all_differences
@@ -10,8 +11,10 @@ from storage.schema import HEAD, current
 
 
 def verify() -> int:
-    """Print each fault; return 0 when there is none."""
-    engine = open_engine(load_settings().database_url)
+    """Print each fault; return 0 when there is none. Errors: DeskError without a database."""
+    settings = load_settings()
+    need_database(settings)
+    engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
             version = current(connection)

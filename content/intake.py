@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,12 +27,16 @@ PLATFORMS = {
     "wecom": ("企业微信", "企微", "微信"),
     "shop": ("商城", "店铺"),
 }
+NEAR = 0.7
+"""From how much alike on a name is taken for a slip: telegarm and wecon, but not welcome."""
 POINTS_MAX = 10**9
 """Points of one member: above it somebody has taken a telephone number for a balance."""
 REFUND_KEY = "import/refunded/"
 """Begins the key of a refund without a number of its own: an order has one such at the most."""
 _EVENT = {word: event for event, words in EVENTS.items() for word in (event, *words)}
 _PLATFORM = {word: name for name, words in PLATFORMS.items() for word in words}
+KNOWN = (*PLATFORMS, "local")
+"""Platforms whose members somebody can be; a shop's own has to be named beside the file."""
 _PLATFORM_NAME = re.compile(r"[a-z][a-z0-9_]{0,15}")
 _NUMBER = re.compile(r"[!-~]{1,64}")
 _KEY = re.compile(r"[!-~]{1,100}")
@@ -59,7 +64,7 @@ class Reader:
         """Take the columns, the programme's zone, and the platform where rows name none."""
         self._columns = columns
         self._zone = zone
-        self._platform = platform
+        self._platform = platform_name(platform)
 
     def order(self, row: Sequence[Cell]) -> Notice:
         """Return a row of orders as the notice that the HTTP API would bring. Errors: Refusal."""
@@ -91,6 +96,7 @@ class Reader:
         who = self._identity(row)
         if not who:
             raise Refusal("import.cell_empty", column=self._columns.name("user_id"))
+        self._meant(who["platform"])
         name = cells.plain(self._cell(row, "name"))
         joined = self._day(row, "joined")
         if joined is not None and joined < EARLIEST.date():
@@ -161,7 +167,7 @@ class Reader:
         if user is None:
             return {}
         said = cells.plain(self._cell(row, "platform")).lower() or self._platform
-        platform = _PLATFORM.get(said, said)
+        platform = platform_name(said)
         if not _PLATFORM_NAME.fullmatch(platform):
             column = self._columns.name("platform")
             raise Refusal("import.cell_platform", column=column, given=shown(said))
@@ -169,6 +175,26 @@ class Reader:
             column = self._columns.name("user_id")
             raise Refusal("import.cell_telegram", column=column, given=shown(user))
         return {"platform": platform, "user_id": user}
+
+    def _meant(self, platform: str) -> None:
+        """Refuse a platform that may be a slip: its members would be nobody, for ever."""
+        if platform in KNOWN or platform == self._platform:
+            return
+        close = near(platform)
+        key = "import.cell_platform_near" if close else "import.cell_platform_own"
+        raise Refusal(key, column=self._columns.name("platform"), given=platform, near=close)
+
+
+def platform_name(said: str) -> str:
+    """Return the name by which a platform is known, for one of its other names."""
+    plain = said.strip().lower()
+    return _PLATFORM.get(plain, plain)
+
+
+def near(platform: str) -> str:
+    """Return the known platform that a name is probably a slip of; nothing for a known name."""
+    close = get_close_matches(platform, KNOWN, n=1, cutoff=NEAR)
+    return close[0] if close and platform not in KNOWN else ""
 
 
 def _key(said: dict[str, Any]) -> str:

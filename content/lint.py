@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from content.earning import Deed, multiplier
-from content.rulebook import EarnRule, Rulebook, exact
+from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRule, exact
 
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
 VALID_DAYS_MIN = 365
@@ -90,10 +90,13 @@ def _rebate(rules: Rulebook) -> Iterator[Finding]:
 
 
 def _names(rules: Rulebook) -> Iterator[Finding]:
-    named = [("programme.point.name", rules.programme.point.name)]
-    named += [(f"earn.{rule.id}.name", rule.name) for rule in rules.earn if rule.name]
-    named += [(f"level.{level.id}.name", level.name) for level in rules.level]
-    named += [(f"wallet.{wallet.id}.name", wallet.name) for wallet in rules.wallet]
+    things: list[tuple[str, PointRules | EarnRule | LevelRule | WalletRule]]
+    things = [("programme.point", rules.programme.point)]
+    things += [(f"earn.{rule.id}", rule) for rule in rules.earn]
+    things += [(f"level.{level.id}", level) for level in rules.level]
+    things += [(f"wallet.{wallet.id}", wallet) for wallet in rules.wallet]
+    named = [(f"{key}.name", thing.name or "") for key, thing in things]
+    named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
     for key, name in named:
         for word, reason in FORBIDDEN.items():
             if word in "".join(name.split()):

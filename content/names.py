@@ -8,6 +8,20 @@ _FIRST_STRONG, _POP = "\u2068", "\u2069"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and symbols that show nothing: fillers of Hangul, the empty Braille cell."""
+_SCRIPTS = {
+    "CJK": "HAN",
+    "IDEOGRAPHIC": "HAN",
+    "VERTICAL": "HAN",
+    "KATAKANA-HIRAGANA": "KATAKANA",
+    "ARABIC-INDIC": "ARABIC",
+    "EXTENDED": "ARABIC",
+}
+"""Scripts by the first word of their characters' names, where that is another word."""
+_TOGETHER = (
+    {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
+    {"LATIN", "HAN", "HANGUL"},
+    {"LATIN", "HAN", "BOPOMOFO"},
+)
 _NO_LINKS = str.maketrans("@/", "＠／")
 _JOINER = "\u200d"
 _SELECTOR = "\ufe0f"
@@ -43,6 +57,24 @@ def clean_name(raw: str, *, fallback: str) -> str:
     if len(name) > NAME_MAX:
         name = name[: NAME_MAX - 1].rstrip(f" {_JOINER}") + "…"
     return name
+
+
+def mixed_scripts(name: str) -> list[str]:
+    """Return the scripts of a name that do not go together; nothing for a name that is plain.
+
+    A Cyrillic а in a Latin name looks like another's name. Together go Latin, Chinese characters,
+    and the letters of Japanese, of Korean, or Bopomofo (Unicode's "highly restrictive" level, UTS
+    #39, 5.2). Two letters of one script that look alike are not told apart.
+    """
+    found = {_script(c) for c in plain_words(name) if unicodedata.category(c)[0] in "LN"} - {""}
+    together = any(found <= scripts for scripts in _TOGETHER)
+    return [] if together or len(found) <= 1 else sorted(found)
+
+
+def _script(character: str) -> str:
+    """Return the script of a letter or digit, by its Unicode name; nothing for 0 to 9."""
+    word = unicodedata.name(character, "UNKNOWN").split()[0]
+    return "" if word == "DIGIT" else _SCRIPTS.get(word, word)
 
 
 def clean_text(raw: str, most: int) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from content import rulewords
+from content.texts import LOCALES
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
@@ -48,6 +49,10 @@ Id = Annotated[
         description="1 to 24 of a-z, 0-9, - and _, with a letter first",
     ),
 ]
+Language = Annotated[
+    str,
+    Field(pattern=rf"^({'|'.join(LOCALES)})$", description=f"a language: {' or '.join(LOCALES)}"),
+]
 EventName = Annotated[
     str,
     Field(
@@ -65,7 +70,18 @@ DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)
 """How a level is lost, the mildest way first."""
 
 
-class PointRules(_Rules):
+class _Named(_Rules):
+    """What members read the name of: `name`, and what it is called in other languages."""
+
+    name: Name
+    names: dict[Language, Name] = {}
+
+    def called(self, locale: str) -> str:
+        """Return the name in a language: `name` where the document gives no other."""
+        return self.names.get(locale, self.name)
+
+
+class PointRules(_Named):
     """What a point is called, and what it is worth in fen when it is redeemed."""
 
     name: Name = "积分"
@@ -177,6 +193,8 @@ class EarnRule(_Rules):
     category: Id
     name: Name | None = None
     """What members read; needed for an event of one's own."""
+    names: dict[Language, Name] = {}
+    """The same in other languages."""
     points: Points | None = None
     per_yuan: PerYuan | None = None
     exclude: Many[Literal["freight"]] = ()
@@ -188,12 +206,15 @@ class EarnRule(_Rules):
     """Left out: the programme's."""
     platforms_off: Many[Platform] = ()
 
+    def called(self, locale: str) -> str | None:
+        """Return the name in a language, None where the document gives none."""
+        return self.names.get(locale, self.name)
 
-class LevelRule(_Rules):
+
+class LevelRule(_Named):
     """A level: from how many qualifying points, and by what everything earned is multiplied."""
 
     id: Id
-    name: Name
     min: Annotated[int, Field(ge=0, le=1_000_000_000)]
     multiplier: Factor = 1.0
 
@@ -207,7 +228,7 @@ class LevelsRules(_Rules):
     grace_days: DaysOrNone = 30
 
 
-class WalletRule(_Rules):
+class WalletRule(_Named):
     """A second wallet, closed-loop like the points.
 
     `per_yuan` is dual credit: whatever pays points per yuan pays so many here as well, under the
@@ -215,7 +236,6 @@ class WalletRule(_Rules):
     """
 
     id: Id
-    name: Name
     value_fen: Annotated[int, Field(ge=1, le=10_000)] = 1
     per_yuan: PerYuan | None = None
 

@@ -74,6 +74,7 @@ class _Asked(NamedTuple):
         "消费榜": "消费",
         "互动榜": "互动",
     },
+    english=("leaderboard",),
 )
 def top(ctx: Context) -> Reply:
     """Show who has earned most: day, week, month or all; lastweek, lastmonth; by kind."""
@@ -173,13 +174,19 @@ def _own(ctx: Context, board: Board, asked: _Asked) -> str:
 
 
 def _tabs(ctx: Context, shown: _Asked) -> Buttons:
-    """Offer the other windows, of the same kind."""
+    """Offer the other windows, of the same kind, and what helps somebody who is not there.
+
+    A check-in does where it counts; beside the board of another kind of deed stands that of all.
+    """
     tabs = (shown._replace(window=window) for window in _TABS if window != shown.window)
     row = tuple(
         Button(ctx.button(f"top {tab.window} {_HERE}").label, f"{tab.command} {_HERE}")
         for tab in tabs
     )
-    return (row, (ctx.button("checkin"),))
+    if shown.kind not in {"", ctx.rules.checkin.category}:
+        label = ctx.texts.say("button.top_points")
+        return (row, (Button(label, f"top {shown.window} {_HERE}"),))
+    return (row,) if shown.window in _PAST else (row, (ctx.button("checkin"),))
 
 
 @router.command("hide", "隐身")

@@ -16,7 +16,7 @@ from storage.awards import Award
 router = Router()
 
 
-@router.command("checkin", "签到", "打卡", always=True)
+@router.command("checkin", "签到", "打卡", always=True, english=("check in", "checkin", "check-in"))
 def checkin(ctx: Context) -> Reply:
     """Check in for today and collect the day's points."""
     member = ctx.member

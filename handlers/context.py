@@ -78,7 +78,7 @@ class Context:
         level = max((each for each in risen if each), key=lambda each: each.min, default=None)
         if level is None:
             return reply
-        line = self.texts.say("level.up", name=self.name, level=level.name)
+        line = self.texts.say("level.up", name=self.name, level=level.called(self.texts.locale))
         return structs.replace(reply, text=f"{reply.text}\n{line}")
 
     def button(self, command: str, **values: Any) -> Button:

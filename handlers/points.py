@@ -20,7 +20,7 @@ ROWS_MAX = 120
 """How many movements are read at most: a day's talk, one after the other, is one line."""
 
 
-@router.command("points", "积分", "我的积分")
+@router.command("points", "积分", "我的积分", english=("points", "my points"))
 def points(ctx: Context) -> Reply:
     """Show your balance, streak and rank."""
     member = ctx.member
@@ -47,24 +47,26 @@ def _standing(ctx: Context) -> Iterator[str]:
     has = ledger.account(ctx.tx, ctx.programme.id, member.id)
     level = levels.held(ctx.rules, has)
     ahead = to_next(ctx.rules, max(has.qualifying, level.min)) if level else None
+    locale = ctx.texts.locale
     if level and len(ctx.rules.level) > 1:
+        name = level.called(locale)
         if ahead:
             missing = ahead.level.min - has.qualifying
-            yield say("points.level", level=level.name, missing=missing, next=ahead.level.name)
+            yield say("points.level", level=name, missing=missing, next=ahead.level.called(locale))
         else:
-            yield say("points.top_level", level=level.name)
+            yield say("points.top_level", level=name)
         standing = levels.standing(has)
         until = lost_on(ctx.rules, standing) if standing else None
         if until and has.qualifying < level.min:
             short = level.min - has.qualifying
-            yield say("points.losing", day=f"{until:%m-%d}", missing=short, level=level.name)
+            yield say("points.losing", day=f"{until:%m-%d}", missing=short, level=name)
     if member.pending:
         yield say("points.pending", pending=member.pending)
     if member.debt:
         yield say("points.debt", debt=-member.debt)
 
 
-@router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}")
+@router.command("ledger", "明细", "积分明细", glued=r"\d{1,3}", english=("ledger", "my ledger"))
 def statement(ctx: Context) -> Reply:
     """List your last movements, with their reasons."""
     count = _count(ctx.args, tapped=ctx.event.kind == "tap")
@@ -115,8 +117,8 @@ def _reason(ctx: Context, reason: str) -> str:
     key = f"reason.{reason}"
     if key in ctx.texts:
         return ctx.texts.say(key)
-    names = (rule.name for rule in ctx.rules.earn if rule.event == reason and rule.name)
-    return next(names, reason)
+    names = (r.called(ctx.texts.locale) for r in ctx.rules.earn if r.event == reason)
+    return next(filter(None, names), reason)
 
 
 def _count(args: str, *, tapped: bool) -> int:

@@ -1,4 +1,4 @@
-"""From words to handlers: commands with their slash names, Chinese words and arguments."""
+"""From words to handlers: commands with slash names, Chinese and English words, arguments."""
 
 import importlib
 import pkgutil
@@ -18,11 +18,17 @@ _SLASH = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\S+))?(?:\s+(.*))?$", re.DOTALL)
 ARGS_MAX = 200
 WORDS_MAX = 300
 """Longer talk is no command; what is matched stays short whatever is sent."""
+ENGLISH_MAX = 40
+"""English words count when they are all that is said, so that talk stays talk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: `name` after the slash, `words` in Chinese, `glued` arguments without a space."""
+    """A command: `name` after the slash, `words` in Chinese, `glued` arguments without a space.
+
+    `english` are words that mean it when somebody says nothing else; when the bot is spoken to,
+    `name` does so as well.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -30,6 +36,7 @@ class Command:
     glued: re.Pattern[str] | None
     presets: dict[str, str]
     always: bool
+    english: tuple[str, ...]
 
     @property
     def summary(self) -> str:
@@ -60,6 +67,7 @@ class Router:
     fallback: Handler | None = None
     listener: Handler | None = None
     _words: dict[str, tuple[Command, str]] = field(default_factory=dict)
+    _english: dict[str, Command] = field(default_factory=dict)
 
     def command(
         self,
@@ -68,15 +76,17 @@ class Router:
         glued: str | None = None,
         presets: dict[str, str] | None = None,
         always: bool = False,
+        english: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
         """Register a command.
 
-        `presets` are words that stand for it with an argument; `always` lifts the rate limit.
+        `presets` are words that stand for it with an argument; `always` lifts the rate limit;
+        `english` holds no word that a group says to itself, like top or help.
         """
 
         def register(handler: Handler) -> Handler:
             pattern = re.compile(glued) if glued else None
-            self._add(Command(name, words, handler, pattern, presets or {}, always))
+            self._add(Command(name, words, handler, pattern, presets or {}, always, english))
             return handler
 
         return register
@@ -110,6 +120,9 @@ class Router:
                 taken = self._words[word][0].handler.__module__
                 raise ValueError(f"{word!r} is taken by {taken}: {command.handler.__module__}")
             self._words[word] = (command, args)
+        for phrase in command.english:
+            if self._english.setdefault(phrase, command) is not command:
+                raise ValueError(f"{phrase!r} is taken: {command.handler.__module__}")
         self.commands[command.name] = command
 
     def include(self, other: "Router") -> None:
@@ -138,6 +151,7 @@ class Router:
             if to and to.casefold() != bot_name.casefold() and event.chat.kind != "private":
                 return None
             found = self._slash(slash) if slash else self._chinese(words)
+            found = found or self._in_english(words, to_us=event.addressed)
         if found:
             return found
         return Match(self.fallback) if event.addressed and self.fallback else None
@@ -177,6 +191,13 @@ class Router:
                 command.handler, f"{preset} {rest[:ARGS_MAX]}".strip(), command.always, command.name
             )
         return self._glued(words)
+
+    def _in_english(self, words: str, *, to_us: bool) -> Match | None:
+        if len(words) > ENGLISH_MAX:
+            return None
+        phrase = " ".join(_without_ending(words).casefold().split())
+        command = self._english.get(phrase) or (self.commands.get(phrase) if to_us else None)
+        return Match(command.handler, "", command.always, command.name) if command else None
 
     def _glued(self, words: str) -> Match | None:
         for command in self.commands.values():

@@ -12,7 +12,7 @@ router = Router()
 SEPARATOR = " · "
 
 
-@router.command("rules", "规则", "积分规则")
+@router.command("rules", "规则", "积分规则", english=("rules",))
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
     lines = (
@@ -68,7 +68,7 @@ def _earn(ctx: Context) -> Iterator[str]:
 
 def _what(ctx: Context, rule: EarnRule) -> str:
     """Return what is to be done: in the operator's words, else in ours."""
-    return rule.name or ctx.texts.say(f"earn.{rule.event.replace('.', '_')}")
+    return rule.called(ctx.texts.locale) or ctx.texts.say(f"earn.{rule.event.replace('.', '_')}")
 
 
 def _worth(ctx: Context, rule: EarnRule) -> str:
@@ -84,7 +84,10 @@ def _levels(ctx: Context) -> Iterator[str]:
     """Tell from which points on which level multiplies by what."""
     steps = [
         ctx.texts.say(
-            "rules.level", level=level.name, points=level.min, factor=f"{level.multiplier:g}"
+            "rules.level",
+            level=level.called(ctx.texts.locale),
+            points=level.min,
+            factor=f"{level.multiplier:g}",
         )
         for level in ctx.rules.level[1:]
     ]
@@ -101,7 +104,8 @@ def _rebate(ctx: Context) -> Iterator[str]:
         for step in rules.steps
         if step.pct
     ]
-    wallet = next((each.name for each in ctx.rules.wallet if each.id == rules.wallet), "")
+    names = (each.called(ctx.texts.locale) for each in ctx.rules.wallet if each.id == rules.wallet)
+    wallet = next(names, "")
     if steps and wallet:
         yield ctx.texts.say("rules.rebate", wallet=wallet, steps=SEPARATOR.join(steps))
 

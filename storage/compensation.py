@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from content import compensation as offers
 from content.compensation import Offer
-from content.names import BLANK_LETTERS, plain_words
+from content.names import BLANK_LETTERS, mixed_scripts, plain_words
 from storage import members
 from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.ledger import AMOUNT_MAX
@@ -272,6 +272,9 @@ def check_name(name: str) -> str:
     if not name.isprintable() or not person(name) or max(len(name), len(person(name))) > NAME_MAX:
         words = f"a name has 1 to {NAME_MAX} characters on one line, one of them a letter or digit"
         raise CompensationError(words)
+    mixed = mixed_scripts(name)
+    if mixed:  # it would be another person who looks like the first
+        raise CompensationError(f"{name!r} mixes letters of {' and '.join(mixed)}: write one way")
     return name
 
 

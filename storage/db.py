@@ -167,6 +167,18 @@ def open_engine(url: str, *, workers: int = 4) -> Engine:
     raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql+psycopg://…")
 
 
+def missing_file(url: str) -> Path | None:
+    """Return the file of a SQLite database that is not there; None when there is one, or a server.
+
+    SQLite makes an empty file of whatever it opens: who only wants to read looks here first.
+    """
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite" or "uri" in parts.query:
+        return None
+    path = Path(str(parts.database))
+    return None if path.exists() else path
+
+
 def _open_postgres(url: str, workers: int) -> Engine:
     engine = create_engine(
         url, pool_size=workers + 2, max_overflow=4, connect_args=POSTGRES_CONNECT

@@ -8,14 +8,18 @@ from storage.ledger import PROGRAMME, Posting, Side, account
 from storage.programmes import Programme
 
 _RULE = "write_off"
+DIGITS = 6
+"""Of a day's number, in which days compare as text: until the year 2738."""
 _DUE = Sql(
     "SELECT owner_id, wallet FROM account WHERE programme_id = :programme AND debt < 0"
-    " AND owed_since < :today AND (owed_since <= :old OR (debt > :small AND NOT EXISTS"
-    " (SELECT 1 FROM paid_once o WHERE o.programme_id = account.programme_id"
-    f" AND o.rule = '{_RULE}' AND o.wallet = account.wallet"
-    " AND o.subject = :period || CAST(account.owner_id AS TEXT))))"
+    " AND owed_since < :today AND (owed_since <= :old OR (debt > :small"
+    " AND (CAST(owner_id AS TEXT) || '/' || wallet) NOT IN"
+    f" (SELECT substr(o.subject, {DIGITS + 2}) || '/' || o.wallet FROM paid_once o"
+    f" WHERE o.programme_id = :programme AND o.rule = '{_RULE}'"
+    f" AND substr(o.subject, 1, {DIGITS}) > :last)))"
     " ORDER BY owner_id, wallet LIMIT :most"
 )
+"""Who has been forgiven lately is read once, not for each who owes."""
 _NOTE = Sql(
     "INSERT INTO paid_once (programme_id, rule, wallet, subject)"
     f" VALUES (:programme, '{_RULE}', :wallet, :subject) ON CONFLICT DO NOTHING"
@@ -26,20 +30,19 @@ def write_off_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: 
     """Write off what the rules give up; return in how many accounts.
 
     A debt stands at least until its day is over, so that who owes can still see it. Small ones are
-    given up once for each member in `write_off_after_days`: else buying, spending and returning
-    would make points out of nothing, every day.
+    given up once for each member and wallet in any `write_off_after_days`: else buying, spending
+    and returning would make points out of nothing, every day.
     """
     rules = here.rules.programme.negative
     tx.books.write(tx)
     old = today - timedelta(days=rules.write_off_after_days)
-    period = f"{today.toordinal() // rules.write_off_after_days}/"
     rows = tx.all(
         _DUE,
         programme=here.id,
         today=today,
         small=-rules.write_off_below,
         old=old,
-        period=period,
+        last=f"{old.toordinal()}",
         most=most,
     )
     for owner_id, wallet in rows:
@@ -47,7 +50,7 @@ def write_off_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: 
         small, aged = -owed.debt < rules.write_off_below, owed.owed_since <= old
         if not owed.debt or not (small or aged):  # it has changed since it was read
             continue
-        tx.run(_NOTE, programme=here.id, wallet=wallet, subject=f"{period}{owner_id}")
+        tx.run(_NOTE, programme=here.id, wallet=wallet, subject=f"{today.toordinal()}/{owner_id}")
         gone = Posting(
             programme_id=here.id,
             key=f"{today}/write-off/{wallet}/{owner_id}",

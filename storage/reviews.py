@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from content.names import mixed_scripts
 from storage import ledger, levels, programmes
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_ms
@@ -153,6 +154,9 @@ def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when
     by = by.strip()
     if not 0 < len(by) <= BY_MAX:
         raise DecidedError(f"who decides is named in 1 to {BY_MAX} characters")
+    mixed = mixed_scripts(by)
+    if mixed:  # somebody else's name would stand beside the award, to all appearance
+        raise DecidedError(f"{by!r} mixes letters of {' and '.join(mixed)}: write it in one way")
     values = {"state": state, "by": by, "at": to_ms(now)}
     done = tx.run(_DECIDE, programme=programme_id, id=review_id, **values)
     known = get(tx, programme_id, review_id) if done.rowcount == 1 else None

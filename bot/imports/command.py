@@ -11,7 +11,7 @@ from bot.imports.report import Report
 from bot.imports.table import Asked, Table, open_table, rows
 from bot.imports.tally import Tally, say
 from content.columns import KINDS
-from content.intake import Reader
+from content.intake import Reader, near, platform_name
 from content.message import Refusal
 from content.names import clean_text
 from content.texts import Texts, texts
@@ -73,6 +73,9 @@ def _work(
     desk: Desk, here: Programme, asked: Asked, table: Table, options: argparse.Namespace
 ) -> int:
     words = texts(here.locale)
+    close = near(platform_name(asked.platform))
+    if close:
+        say(words.say("import.platform_near", given=asked.platform, near=close))
     head = (words.say("import.line"), words.say("import.reason"), *table.columns.headings)
     with Report(options.report, head) as report:
         tally = Tally(words, here.zone, report)

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
@@ -19,6 +20,7 @@ from sqlalchemy import Engine
 from bot.adapters.local import LocalAdapter, Person
 from bot.adapters.local.adapter import GROUP, TEXT_MAX
 from bot.clock import MovableClock
+from bot.demo import Visits
 from bot.dispatcher import BusyError
 from content.message import alike
 from content.names import clean_text
@@ -29,6 +31,8 @@ from storage.programmes import MAIN, Programme, programme
 from storage.room import Line
 
 HEARTBEAT_S = 15
+NAMED_MAX = 3
+"""How many of those who came by are named: the room stays readable."""
 ID_END = 2**63
 CHIPS = ("checkin", "points", "top", "ledger", "rules", "help")
 ChatName = Literal["group", "private"]
@@ -80,9 +84,10 @@ class Join(BaseModel):
 
 
 def room_routes(  # noqa: C901 - one small function for each route
-    adapter: LocalAdapter, engine: Engine, clock: MovableClock, *, demo: bool
+    adapter: LocalAdapter, engine: Engine, clock: MovableClock, *, visits: Visits | None
 ) -> APIRouter:
-    """Return the room's routes."""
+    """Return the room's routes; with `visits`, who comes by when the clock is moved, the demo's."""
+    demo = visits is not None
     routes = APIRouter()
     templates = Jinja2Templates(Path(__file__).parent / "templates")
 
@@ -197,17 +202,16 @@ def room_routes(  # noqa: C901 - one small function for each route
         words = strings(_locale(body.lang, request))
         if x_room != "1":
             return _error(403, words["error_page"])
-        if not demo:  # real points would get dates that have not been
+        if visits is None:  # real points would get dates that have not been
             return _error(403, words["error_clock"])
-        try:
-            now = clock.forward(timedelta(hours=body.hours))
-        except ValueError:
+        by = timedelta(hours=body.hours)
+        if not clock.reaches(by):
             return _error(422, words["error_clock_far"])
-        local = now.astimezone((await asyncio.to_thread(_main, engine, clock)).zone)
-        notice = words["notice_clock"].format(when=f"{local:%Y-%m-%d %H:%M}")
-        answer = await _done(adapter.note(notice, f"clock-{now.timestamp():.0f}"), words)
+        zone = (await asyncio.to_thread(_main, engine, clock)).zone
+        answer = await _done(_move_on(adapter, clock, by, visits, zone, words), words)
         adapter.refresh()
-        return answer if isinstance(answer, JSONResponse) else {"now": local.isoformat()}
+        now = clock().astimezone(zone).isoformat()
+        return answer if isinstance(answer, JSONResponse) else {"now": now}
 
     return routes
 
@@ -277,6 +281,28 @@ async def _events(
                 return
             shown = _message(data, here) if isinstance(data, Line) else data
             yield f"event: {event}\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
+
+
+async def _move_on(  # noqa: PLR0917 - the room's parts, and how far
+    adapter: LocalAdapter,
+    clock: MovableClock,
+    by: timedelta,
+    visits: Visits,
+    zone: ZoneInfo,
+    words: dict[str, str],
+) -> None:
+    """Move the clock, and let the others go on with their lives: two notices tell of it."""
+    came: dict[str, str] = {}
+    for before, now in clock.steps(by):
+        came |= {each.id: each.name for each in await adapter.come_by(visits(before, now))}
+    now = clock()
+    mark = f"{now.timestamp():.0f}"
+    when = f"{now.astimezone(zone):%Y-%m-%d %H:%M}"
+    await adapter.note(words["notice_clock"].format(when=when), f"clock-{mark}")
+    if came:
+        names = " · ".join([*came.values()][:NAMED_MAX])
+        text = words["notice_came" if len(came) <= NAMED_MAX else "notice_came_many"]
+        await adapter.note(text.format(names=names, n=len(came)), f"came-{mark}")
 
 
 async def _done(work: Any, words: dict[str, str]) -> Any:

@@ -19,6 +19,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from bot.__main__ import main
+from bot.app import room_settings
+from bot.config import Settings
 from bot.worker import Asked
 from storage import programmes
 from storage.db import Tx, open_engine, reading
@@ -28,6 +30,8 @@ from tests.platforms.fake_telegram import FakeTelegram
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456789:AAExampleExampleExampleExample_1234"
+PLATFORM = {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_API_URL": "http://127.0.0.1:1"}
+"""A platform that nobody answers for."""
 Bot = Callable[..., subprocess.Popen[str]]
 
 
@@ -181,7 +185,7 @@ def test_a_schema_of_a_newer_version_is_left_alone(
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    code, _, complaints = call(command, DATABASE_URL=sqlite_url)
+    code, _, complaints = call(command, **PLATFORM, DATABASE_URL=sqlite_url)
     assert code == 1
     assert "9999" in complaints
     assert clear(complaints)
@@ -290,7 +294,7 @@ def house_asked(person: int):
 @pytest.mark.parametrize("command", ["run", "migrate"])
 def test_a_database_that_is_away_is_said_clearly(call: Callable[..., Done], command: str) -> None:
     url = "postgresql+psycopg://bot:s3cret-Word@127.0.0.1:1/none"
-    code, _, complaints = call(command, DATABASE_URL=url)
+    code, _, complaints = call(command, **PLATFORM, DATABASE_URL=url)
     assert code == 1
     assert "s3cret-Word" not in complaints
     assert "QUNYING_DATABASE_URL" in complaints
@@ -300,14 +304,14 @@ def test_a_database_that_is_away_is_said_clearly(call: Callable[..., Done], comm
 def test_a_second_process_on_the_same_database_is_refused(
     start: Bot, call: Callable[..., Done], store_url: str
 ) -> None:
-    first = start("run", DATABASE_URL=store_url)
+    first = start("run", **PLATFORM, DATABASE_URL=store_url)
     ready(first)
-    code, _, complaints = call("run", DATABASE_URL=store_url)
+    code, _, complaints = call("run", **PLATFORM, DATABASE_URL=store_url)
     assert code == 1
     assert "in use by another process" in complaints
     assert clear(complaints)
     assert ended(first)[0] == 0
-    third = start("run", DATABASE_URL=store_url)
+    third = start("run", **PLATFORM, DATABASE_URL=store_url)
     ready(third)
     assert ended(third)[0] == 0
 
@@ -317,7 +321,7 @@ def test_the_lock_is_held_again_after_the_database_was_restarted(
     start: Bot, postgres_url: str
 ) -> None:
     """Two processes would both send what the outbox holds."""
-    first = start("run", DATABASE_URL=postgres_url)
+    first = start("run", **PLATFORM, DATABASE_URL=postgres_url)
     ready(first)
     killer = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with killer.connect() as connection:
@@ -329,7 +333,7 @@ def test_the_lock_is_held_again_after_the_database_was_restarted(
         )
     killer.dispose()
     time.sleep(3)
-    second = start("run", DATABASE_URL=postgres_url)
+    second = start("run", **PLATFORM, DATABASE_URL=postgres_url)
     try:
         assert second.wait(timeout=5) == 1
     except subprocess.TimeoutExpired:
@@ -338,7 +342,7 @@ def test_the_lock_is_held_again_after_the_database_was_restarted(
 
 def test_a_taken_port_is_said_clearly(call: Callable[..., Done], sqlite_url: str) -> None:
     with taken_port() as port:
-        code, _, complaints = call("run", DATABASE_URL=sqlite_url, WEB_PORT=str(port))
+        code, _, complaints = call("run", **PLATFORM, DATABASE_URL=sqlite_url, WEB_PORT=str(port))
     assert code == 1
     assert f"127.0.0.1:{port}" in complaints
     assert "Traceback" not in complaints
@@ -363,14 +367,51 @@ def test_the_room_is_not_opened_to_the_world(call: Callable[..., Done], tmp_path
     assert not (tmp_path / "data").exists()
 
 
-def test_the_demo_says_where_it_is_and_ends_cleanly(start: Bot, tmp_path: Path) -> None:
-    demo = start("demo", "--port", "0")
-    assert demo.stdout is not None
+def test_without_a_platform_the_room_has_a_database_of_its_own(
+    start: Bot, tmp_path: Path, sqlite_url: str
+) -> None:
+    before = (tmp_path / "qunying.db").read_bytes()
+    room = start("run", DATABASE_URL=sqlite_url, REDIS_URL="redis://127.0.0.1:1")
+    said = _welcomed(room)
+    assert f"kept in {tmp_path / 'room.db'}. Nothing here touches your members' books." in said
+    assert f"QUNYING_DATABASE_URL=sqlite:///{tmp_path / 'room.db'}\n" in said
+    (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+", said))
+    asked = {"as": "p1", "chat": "group", "text": "签到", "client": "one"}
+    with httpx.Client(base_url=address, headers={"X-Room": "1"}, trust_env=False) as page:
+        assert page.post("/room/join", json={"as": "p1"}).status_code == 200
+        assert page.post("/room/say", json=asked).status_code == 200
+    assert ended(room)[0] == 0
+    assert (tmp_path / "qunying.db").read_bytes() == before
+    engine = open_engine(f"sqlite:///{tmp_path / 'room.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT user_id FROM identity")).all() == [("p1",)]
+    engine.dispose()
+
+
+def test_the_room_beside_a_server_is_in_the_data_folder() -> None:
+    ours = Settings(database_url="postgresql+psycopg://bot@host/members")
+    assert room_settings(ours).database_url == "sqlite:///data/room.db"
+    assert room_settings(Settings(database_url="sqlite:////v/q.db")).database_url.endswith(
+        "////v/room.db"
+    )
+    on_telegram = Settings(telegram_token=TOKEN)
+    assert room_settings(on_telegram) is on_telegram
+
+
+def _welcomed(process: subprocess.Popen[str]) -> str:
+    """Wait until the room says where it is; return its words."""
+    assert process.stdout is not None
     said = ""
     while "Ctrl+C" not in said:
-        line = demo.stdout.readline()
-        assert line, demo.stderr.read() if demo.stderr else ""
+        line = process.stdout.readline()
+        assert line, process.stderr.read() if process.stderr else ""
         said += line
+    return said
+
+
+def test_the_demo_says_where_it_is_and_ends_cleanly(start: Bot, tmp_path: Path) -> None:
+    demo = start("demo", "--port", "0")
+    said = _welcomed(demo)
     (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+", said))
     assert httpx.get(f"{address}/room?lang=zh", trust_env=False).status_code == 200
     assert list((tmp_path / "tmp").iterdir()) != []
@@ -410,11 +451,11 @@ def test_logs_are_lines_of_json_without_secrets(start: Bot, sqlite_url: str) -> 
 
 
 def test_a_run_that_is_killed_starts_again(start: Bot, sqlite_url: str) -> None:
-    first = start("run", DATABASE_URL=sqlite_url)
+    first = start("run", **PLATFORM, DATABASE_URL=sqlite_url)
     ready(first)
     first.kill()
     first.wait(10)
-    again = start("run", DATABASE_URL=sqlite_url)
+    again = start("run", **PLATFORM, DATABASE_URL=sqlite_url)
     ready(again)
     assert ended(again)[0] == 0
     engine = open_engine(sqlite_url)
@@ -425,7 +466,7 @@ def test_a_run_that_is_killed_starts_again(start: Bot, sqlite_url: str) -> None:
 
 def test_a_run_ends_in_time_though_the_database_is_locked(start: Bot, sqlite_url: str) -> None:
     """Whoever stops it waits ten seconds and then kills."""
-    bot = start("run", DATABASE_URL=sqlite_url)
+    bot = start("run", **PLATFORM, DATABASE_URL=sqlite_url)
     ready(bot)
     held = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     held.execute("BEGIN EXCLUSIVE")

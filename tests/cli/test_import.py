@@ -230,3 +230,21 @@ def test_interrupted_it_says_how_to_go_on(load: Import, store_url: str) -> None:
     assert process.returncode == 130
     assert "停下了" in said.decode()
     assert b"Traceback" not in complaints
+
+
+def test_a_platform_that_may_be_a_slip_is_refused_row_by_row(load: Import, store_url: str) -> None:
+    Path("slip.csv").write_text("平台,用户号\ntelegarm,1\ntelegram,2\nyouzan,3\n", "utf-8")
+    code, answer, _ = load("members", "slip.csv", "--apply")
+    assert code == 1
+    assert "「平台」telegarm：没有这个平台，是不是 telegram？" in answer
+    assert (
+        "「平台」youzan：不认识这个平台。要是店铺自己的用户号，就加上 --platform youzan" in answer
+    )
+    assert _counts(store_url)["member"] == 1
+    code, answer, _ = load("members", "slip.csv", "--apply", "--platform", "youzan")
+    assert code == 1
+    assert _counts(store_url)["member"] == 2
+    Path("ids.csv").write_text("用户号\n7\n", "utf-8")
+    code, answer, _ = load("members", "ids.csv", "--platform", "telegarm")
+    assert code == 0
+    assert "--platform telegarm 会被当成店铺自己的平台。是不是想写 telegram？" in answer

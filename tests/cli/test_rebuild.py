@@ -1,15 +1,21 @@
 """`python -m bot rebuild` as its user sees it: what follows from the postings, once more."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from bot.__main__ import main
-from storage import clockwork, holds, ledger
+from storage import clockwork, holds, ledger, members, rebuilding
 from storage.db import Sql, open_engine, reading
 from storage.ledger import Side
 from storage.lock import only_process
+from storage.members import Who
 from storage.programmes import MAIN
 from tests.storage.books import (
     DAY,
@@ -105,4 +111,69 @@ def test_nothing_is_written_while_the_bot_runs(
         assert main(["rebuild", "--apply"]) == 1
         assert "stop the bot first" in capsys.readouterr().err
         assert main(["rebuild"]) == 0
+    books.dispose()
+
+
+def _has(engine: Engine, user_id: str) -> int:
+    with reading(engine) as tx:
+        return int(
+            tx.core.execute(
+                text(
+                    "SELECT a.available FROM account a JOIN identity i ON i.member_id = a.owner_id"
+                    " WHERE i.user_id = :user AND a.wallet = 'points'"
+                ),
+                {"user": user_id},
+            ).scalar_one()
+        )
+
+
+def test_what_is_not_committed_yet_when_it_begins_is_waited_for(
+    books: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the balance would be written without points that are on their way."""
+    WRONG["a balance"](books)
+    with ThreadPoolExecutor(1) as aside:
+        with transaction(books) as tx:
+            new = members.enrol(tx, MAIN, Who("shop", "late", "晚"), NOW).id
+            give(tx, MAIN, new, 10)
+            tx.close()
+            again = aside.submit(main, ["rebuild", "--apply"])
+            time.sleep(0.5)
+            assert not again.done()
+        assert again.result(30) == 0
+    assert "Written." in capsys.readouterr().out
+    assert _has(books, "late") == 10
+    assert main(["verify"]) == 0
+    books.dispose()
+
+
+def test_another_command_waits_until_it_has_written(
+    books: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else what that has paid meanwhile would be written over, by balances of before."""
+    WRONG["a balance"](books)
+    reads, go_on = threading.Event(), threading.Event()
+    compare = rebuilding.compare
+
+    def paused(*given: Any, **more: Any) -> Any:
+        found = compare(*given, **more)
+        reads.set()
+        assert go_on.wait(30)
+        return found
+
+    monkeypatch.setattr(rebuilding, "compare", paused)
+    file = tmp_path / "members.csv"
+    file.write_text("平台,用户号,积分\nshop,C-1,500\n", "utf-8")
+    soon = threading.Timer(1, go_on.set)
+    with ThreadPoolExecutor(1) as aside:
+        again = aside.submit(main, ["rebuild", "--apply"])
+        assert reads.wait(30)
+        soon.start()
+        assert main(["import", "members", f"{file}", "--apply"]) == 0
+        assert go_on.is_set()  # it has waited
+        assert again.result(30) == 0
+    soon.join()
+    monkeypatch.setattr(rebuilding, "compare", compare)
+    assert _has(books, "C-1") == 500
+    assert main(["verify"]) == 0
     books.dispose()

@@ -68,6 +68,16 @@ def test_reviews_are_listed_and_decided_once(
     assert "Nothing waits" in capsys.readouterr().out
 
 
+def test_a_name_in_letters_that_look_like_anothers_decides_nothing(
+    waiting: list[int], sqlite_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reviews", "approve", f"{waiting[0]}", "--by", "\u0410nn"]) == 1
+    assert "mixes letters of CYRILLIC and LATIN" in capsys.readouterr().err
+    assert main(["reviews", "refuse", f"{waiting[0]}", "--by", "\u0410nn"]) == 1
+    assert _has(sqlite_url, waiting[-1]) == 0
+    assert main(["reviews", "approve", f"{waiting[0]}", "--by", "阿文Wen"]) == 0
+
+
 def test_what_is_decided_is_named(waiting: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reviews", "approve", "--by", "阿文"]) == 1
     assert "--all" in capsys.readouterr().err

@@ -44,6 +44,7 @@ def test_verify_names_what_is_wrong(books: str, capsys: pytest.CaptureFixture[st
 def test_verify_of_an_empty_database_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "new.db").touch()
     monkeypatch.setenv("QUNYING_DATABASE_URL", f"sqlite:///{tmp_path / 'new.db'}")
     assert main(["verify"]) == 1
     assert "python -m bot migrate" in capsys.readouterr().out

@@ -33,6 +33,7 @@ def test_the_shipped_rules_are_beyond_reproach() -> None:
         (SHARE + 'platforms_off = ["telegram"]', "refuse earn.share.platforms_off: must hold 'wec"),
         ('[programme.point]\nname = "代币"', "refuse programme.point.name: '代币' says '代币'"),
         ('[programme.point]\nname = "提 现 金"', "refuse programme.point.name: '提 现 金' says"),
+        ('[programme.point]\nnames = { en = "代币" }', "refuse programme.point.names.en: '代币' s"),
         (BRAND.format(1).replace("品牌积分", "理财金"), "refuse wallet.brand.name"),
         (GOLD.format(1).replace("黄金", "团队奖金"), "refuse level.gold.name"),
         (SHARE + 'platforms_off = ["wecom"]\nname = "拉人头"', "refuse earn.share.name"),

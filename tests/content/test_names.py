@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.names import NAME_MAX, clean_name, isolate, plain_words
+from content.names import NAME_MAX, clean_name, isolate, mixed_scripts, plain_words
 
 FAMILY = "👨‍👩‍👧‍👦"
 FALLBACK = "#1234"
@@ -184,3 +184,49 @@ def test_plain_words_can_always_be_stored(text: str) -> None:
     words = plain_words(text)
     assert words == words.strip()
     words.encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ann",
+        "José Łukasz",
+        "小红",
+        "王Ann",
+        "老王2号",
+        "小〇々",
+        "阿may",
+        "Ａｎｎ",
+        "さくらサクラ桜ー Ann",
+        "김민수 Kim 金",
+        "ㄅㄆ王Lee",
+        "Анна Ёлкина",
+        "Γιώργος 2",
+        "محمد ٧",
+        "नमस्ते १",
+        "Ann 👍🏽",
+        "O'Hara-Smith, Jr.",
+        "",
+        "123",
+    ],
+)
+def test_names_as_people_write_them_are_of_one_kind(name: str) -> None:
+    assert mixed_scripts(name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts"),
+    [
+        ("\u0410nn", ["CYRILLIC", "LATIN"]),  # A as in Анна
+        ("B\u043eb", ["CYRILLIC", "LATIN"]),
+        ("Αnn", ["GREEK", "LATIN"]),
+        ("小\u0430", ["CYRILLIC", "HAN"]),
+        ("An\u0578", ["ARMENIAN", "LATIN"]),
+        ("Ann\u0966", ["DEVANAGARI", "LATIN"]),  # a digit nought
+        ("Ann\u02bc", ["LATIN", "MODIFIER"]),
+        ("カ\u1112", ["HANGUL", "KATAKANA"]),
+        ("𝐀\u043d\u043d", ["CYRILLIC", "LATIN"]),
+    ],
+)
+def test_a_letter_of_another_script_is_found(name: str, scripts: list[str]) -> None:
+    assert mixed_scripts(name) == scripts

@@ -20,6 +20,7 @@ from content.rulebook import (
     read_rulebook,
     shipped_document,
 )
+from content.texts import DEFAULT_LOCALE, LOCALES
 
 NAME = "营.toml"
 LISTS = {"earn", "level", "wallet"}
@@ -34,9 +35,9 @@ def _refused(body: str) -> str:
 
 def test_the_shipped_document_says_what_the_schema_defaults_to() -> None:
     shipped, bare = read_rulebook(shipped_document(), name=NAME), Rulebook(version=1)
-    assert shipped.model_dump(exclude=LISTS | {"rebate"}) == bare.model_dump(
-        exclude=LISTS | {"rebate"}
-    )
+    names = {"programme": {"point": {"names"}}}  # in English, it names what it names in Chinese
+    left_out = dict.fromkeys((*LISTS, "rebate"), True) | names
+    assert shipped.model_dump(exclude=left_out) == bare.model_dump(exclude=left_out)
     assert (bare.earn, bare.level, bare.wallet, bare.rebate.steps) == ((), (), (), ())
     assert len(shipped.earn) == 4
     assert [level.min for level in shipped.level] == [0, 500, 3000]
@@ -56,6 +57,24 @@ def test_the_shipped_document_shows_every_key() -> None:
 
 def test_every_key_of_an_earn_rule_is_shown_or_explained_in_the_shipped_document() -> None:
     assert [key for key in EarnRule.model_fields if key not in shipped_document()] == []
+
+
+def test_what_the_shipped_document_names_it_names_in_every_language() -> None:
+    rules = read_rulebook(shipped_document(), name=NAME)
+    named = [rules.programme.point, *rules.level, *rules.wallet]
+    named += [rule for rule in rules.earn if rule.name]
+    for locale in LOCALES:
+        for each in named:
+            assert locale == DEFAULT_LOCALE or locale in each.names
+            assert each.called(locale).isascii() == (locale == "en")
+
+
+def test_a_name_without_another_language_is_the_same_in_all() -> None:
+    body = '[[level]]\nid = "one"\nname = "新手"\nmin = 0\n[[earn]]\nid = "a"\npoints = 1\n'
+    body += 'event = "order.reviewed"\ncategory = "social"\nnames = { en = "A review" }\n'
+    rules = read_rulebook(f"version = 1\n{body}", name=NAME)
+    assert [rules.level[0].called(locale) for locale in ("zh", "en")] == ["新手", "新手"]
+    assert [rules.earn[0].called(locale) for locale in ("zh", "en")] == [None, "A review"]
 
 
 def test_rules_are_read_from_the_document() -> None:
@@ -140,6 +159,14 @@ def test_rules_are_read_from_the_document() -> None:
         ("[privacy]\nboards = 'off'", "privacy.boards = 'off': must be one of 'opt_out', 'opt_in'"),
         ("[levels]\ndowngrade = 'two'", "levels.downgrade = 'two': must be one of 'none', 'one_"),
         ("[programme.negative]\npolicy = 'forget'", "negative.policy = 'forget': must be 'debt'"),
+        (
+            "[programme.point]\nnames = { fr = 'points' }",
+            "programme.point.names.fr: this name must be a language: zh or en",
+        ),
+        (
+            "[programme.point]\nnames = { en = '' }",
+            "programme.point.names.en = '': must be 1 to 24 characters",
+        ),
         ("[programme.point]\nname = ''", "programme.point.name = '': must be 1 to 24 characters"),
         (
             '[programme.point]\nname = "积\\n分"',

@@ -207,6 +207,37 @@ def test_members_come_once_with_what_they_bring(engine: Engine) -> None:
         assert (has.available, has.next_expiry) == (500, date(2027, 12, 31))
 
 
+@pytest.mark.parametrize(
+    ("platform", "told", "why"),
+    [
+        ("Telegram", "", None),
+        ("企业微信", "", None),
+        ("商城", "", None),
+        ("local", "", None),
+        ("telegarm", "", ("cell_platform_near", "telegram")),
+        ("wecon", "", ("cell_platform_near", "wecom")),
+        ("youzan", "", ("cell_platform_own", "")),
+        ("youzan", "youzan", None),
+        ("Youzan", "youzan", None),
+        ("telegarm", "telegarm", None),
+        ("telegarm", "shop", ("cell_platform_near", "telegram")),
+        ("", "youzan", None),
+        ("my shop", "my shop", ("cell_platform", None)),
+    ],
+)
+def test_a_member_is_on_a_platform_that_is_known_or_was_told(
+    platform: str, told: str, why: tuple[str, str | None] | None
+) -> None:
+    columns = recognise("members", ["平台", "用户号"], {}, told)
+    reader = Reader(columns, zone=ZoneInfo("Asia/Shanghai"), platform=told)
+    if why is None:
+        assert reader.member([platform, "7"]).user_id == "7"
+        return
+    with pytest.raises(Refusal) as caught:
+        reader.member([platform, "7"])
+    assert (caught.value.key, caught.value.values.get("near")) == (f"import.{why[0]}", why[1])
+
+
 def test_an_opening_balance_is_on_no_board_of_this_month(engine: Engine) -> None:
     with transaction(engine) as tx:
         shop = Shop(tx)

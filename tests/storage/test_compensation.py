@@ -457,3 +457,14 @@ def test_one_person_is_not_two_by_what_nobody_sees(name: str) -> None:
 def test_a_name_says_who_it_is(name: str) -> None:
     with pytest.raises(CompensationError, match="letter or digit"):
         compensation.check_name(name)
+
+
+@pytest.mark.parametrize("name", ["\u0410nn", "小\u0430"])
+def test_nobody_approves_twice_in_letters_that_look_the_same(engine: Engine, name: str) -> None:
+    camp, _ = _camp(engine, 100)
+    number = _proposed(engine, camp).id
+    with transaction(engine) as tx:
+        compensating.approve(tx, camp, number, by="Ann", now=NOW)
+        with pytest.raises(CompensationError, match="mixes letters of CYRILLIC and"):
+            compensating.approve(tx, camp, number, by=name, now=NOW)
+        assert compensating.approve(tx, camp, number, by="小红 Ann", now=NOW).state == "approved"

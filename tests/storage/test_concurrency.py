@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
@@ -30,6 +30,7 @@ from storage import (
     history,
     holds,
     ledger,
+    levels,
     members,
     programmes,
     undoing,
@@ -39,6 +40,7 @@ from storage.db import Sql, Tx, open_engine, reading
 from storage.ledger import PROGRAMME, GoneError, InsufficientError, Side
 from storage.members import Who
 from storage.programmes import MAIN
+from storage.rebuilding import all_differences
 from tests.storage.books import (
     DAY,
     DEFAULTS,
@@ -283,6 +285,62 @@ def test_clocks_of_two_processes_do_each_thing_once_and_none_fails(pool: Engine)
     with reading(pool) as tx:
         assert buckets(tx, camp, ming) == {"available": 15}
         assert buckets(tx, camp)["expired"] == 7
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["whole", "a page"])
+def test_points_that_leave_the_window_are_taken_once_by_two_processes(
+    pool: Engine, stopped: bool
+) -> None:
+    """The sum of a day is read beside the account: it must not be taken from it twice."""
+    last = day(365)  # what was earned on the first day leaves
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        people = [member(tx, camp) for _ in range(3)]
+        for ming in people:
+            give(tx, camp, ming, 3_000)
+            give(tx, camp, ming, 10, day=day(40))
+        _review_all(tx, camp, day(40))
+        most = 2 if stopped else 500
+        assert [ledger.account(tx, camp, ming).qualifying for ming in people] == [3_010] * 3
+
+    def night(tx: Tx) -> int:
+        return levels.review_due(tx, programmes.programme(tx, camp, NOW), last, most=most)
+
+    _overtaken(pool, night, night)
+    with transaction(pool) as tx:
+        _review_all(tx, camp, last)
+    with reading(pool) as tx:
+        assert [ledger.account(tx, camp, ming).qualifying for ming in people] == [10] * 3
+        assert all_differences(tx) == []
+
+
+def _review_all(tx: Tx, camp: int, today: date) -> None:
+    here = programmes.programme(tx, camp, NOW)
+    while levels.review_due(tx, here, today):
+        pass
+
+
+def test_an_award_that_meets_the_night_stays_in_the_window(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 3_000)
+        _review_all(tx, camp, DAY)
+
+    def night(tx: Tx) -> int:
+        return levels.review_due(tx, programmes.programme(tx, camp, NOW), day(365))
+
+    for first, second in ((_gives(camp, ming), night), (night, _gives(camp, ming))):
+        _overtaken(pool, first, second)
+    with transaction(pool) as tx:
+        _review_all(tx, camp, day(365))
+    with reading(pool) as tx:
+        assert ledger.account(tx, camp, ming).qualifying == 14
+        assert all_differences(tx) == []
+
+
+def _gives(camp: int, ming: int) -> Callable[[Tx], object]:
+    return lambda tx: give(tx, camp, ming, 7, day=day(365))
 
 
 def test_one_hold_captured_and_released_at_once_ends_once(pool: Engine) -> None:

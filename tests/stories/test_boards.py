@@ -1,8 +1,15 @@
 """Boards as members meet them: who stands there, who does not want to, and who has gone."""
 
-import pytest
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
+import pytest
+from sqlalchemy import Engine
+
+from content.intake import Newcomer
+from handlers.intake import take_members
 from storage.db import to_ms
+from storage.programmes import MAIN
 from storage.rulebooks import parsed
 from tests.stage import Stage
 
@@ -129,6 +136,27 @@ def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, titl
     assert _board(room, "小明", words).splitlines()[0] == title
 
 
+@pytest.mark.parametrize(
+    ("words", "helps"),
+    [
+        ("排行", "checkin"),
+        ("排行 日常", "checkin"),
+        ("排行 消费", "top week here"),
+        ("排行 月 互动", "top month here"),
+        ("排行 上周 消费", "top lastweek here"),
+        ("上周榜", None),
+        ("上月榜 日常", None),
+    ],
+)
+def test_under_a_board_stands_what_helps_there(room: Stage, words: str, helps: str | None) -> None:
+    room.says("小明", words)
+    (reply,) = room.replies()
+    assert [button.command for row in reply.buttons[1:] for button in row] == [helps][: bool(helps)]
+    if helps and helps != "checkin":
+        room.taps("小明", helps)
+        assert "消费" not in room.heard()
+
+
 @pytest.mark.parametrize("words", ["签到签到", "周 周", "消费 互动", "weekly", "周 消费 日"])
 def test_a_board_that_there_is_not_is_answered_with_those_that_there_are(
     room: Stage, words: str
@@ -179,3 +207,29 @@ def test_who_asked_before_midnight_sees_the_day_that_he_asked_for(room: Stage) -
     room.heard()
     room.says("小明", "日榜", at=asked)  # it arrives when he has earned again
     assert "👉 小明：第 1 名（共 1 人），5 积分" in room.heard()
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 4), date(2026, 6, 1), date(2026, 3, 1)])
+def test_what_members_bring_in_a_file_leads_no_board_of_days(engine: Engine, day: date) -> None:
+    """It was earned elsewhere: last month's and last week's boards are those who were here."""
+    noon = datetime.combine(day, time(4), UTC)
+    last_month = noon - timedelta(days=day.day)  # its last day
+    last_sunday = noon - timedelta(days=day.weekday() + 1)
+    stage = Stage(engine, now=noon - timedelta(days=40))
+    for stage.now, name in sorted([(last_month, "小明"), (last_sunday, "小红")]):
+        stage.says(name, "签到")
+    stage.now = noon
+    rich = Newcomer("telegram", "8000", "阿富", date(2024, 5, 1), 5_000, None)
+    taking = partial(take_members, programme_id=MAIN, people=[rich], actor="import:t", now=noon)
+    (outcome,) = stage.worker.run([taking])
+    assert outcome.value[0].points == 5_000
+    stage.heard()
+    for words in ("上月榜", "上周榜", "日榜", "周榜", "月榜"):
+        board = _board(stage, "小明", words)
+        assert "阿富" not in board
+        assert "5000" not in board
+    assert "🥇 小明 · 5" in _board(stage, "小明", "上月榜")
+    assert "🥇 小红 · 5" in _board(stage, "小明", "上周榜")
+    assert "🥇 阿富 · 5000" in _board(stage, "小明", "总榜")
+    stage.now = datetime.combine(day + timedelta(days=31), time(4), UTC)
+    assert "阿富" not in _board(stage, "小明", "上月榜")

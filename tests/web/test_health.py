@@ -53,7 +53,7 @@ async def browsing(url: str) -> AsyncIterator[httpx.AsyncClient]:
         await room.join(room.people["p1"], "小安 来了")
         parts = Parts(dispatcher=dispatcher, database_up=lambda: _database_up(engine))
         web = build_web(parts, hosts=LOOPBACK)
-        web.include_router(room_routes(room, engine, clock, demo=True))
+        web.include_router(room_routes(room, engine, clock, visits=lambda _since, _until: []))
         transport = httpx.ASGITransport(web)
         base = "http://127.0.0.1:8080"
         async with httpx.AsyncClient(transport=transport, base_url=base) as client:

@@ -220,9 +220,9 @@ def test_second_check_in_of_a_day_gives_nothing(demo: Demo, room: OpenRoom):
 
 
 def test_streak_grows_with_the_days(demo: Demo, room: OpenRoom):
-    demo.tomorrow()
-    demo.tomorrow()
     page = room(demo.person("member", 1))
+    demo.tomorrow()
+    demo.tomorrow()
     hears(page, r"\+\d", lambda: write(page, "签到"))
     date = page.locator("#clock-date").inner_text()
     page.get_by_role("button", name="拨到明天").click()

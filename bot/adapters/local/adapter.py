@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -130,6 +130,24 @@ class LocalAdapter(Adapter):
             genuine=genuine,
         )
         await self._dispatcher.submit(event)
+
+    async def come_by(self, visits: Sequence[tuple[datetime, Person]]) -> list[Person]:
+        """Let people check in without a word, each at his moment; return those who have.
+
+        They press a button, whose answer is for themselves. Who is played on an open page, or has
+        not come into the group, is left alone. Errors: BusyError, ClosedError.
+        """
+        played = {feed.person for feed in self._feeds}
+        pressed = []
+        for at, person in visits:
+            if person.id in played or person.id not in self.people:
+                continue
+            client = f"visit-{at.timestamp():.0f}"
+            event = self._event(
+                person, "group", "tap", client=client, at=at, lang="", text="checkin", tap_id=client
+            )
+            pressed.append((person, self._dispatcher.submit(event)))
+        return [person for person, outcome in pressed if (await outcome).state == "done"]
 
     async def join(self, person: Person, notice: str) -> None:
         """Come into the group."""
