@@ -21,6 +21,7 @@ from storage.account import NEVER, Account, Lots, allowed, earn, less
 from storage.ids import new_id
 from storage.sql import Sql
 from storage.tables import PROGRAMME_BUCKETS
+from storage.tallies import Tally
 
 if TYPE_CHECKING:
     from storage.db import Tx
@@ -66,6 +67,7 @@ class Row(NamedTuple):
 
 _FIELDS = Account._fields
 _COLUMNS = ", ".join(_FIELDS)
+_LOADED = f"{_COLUMNS}, shown"
 _DATES = {
     "earned_day",
     "checkin_day",
@@ -78,19 +80,19 @@ _DATES = {
 }
 _DAYS = [index for index, name in enumerate(_FIELDS) if name in _DATES]
 _READ_ONE = Sql(
-    f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
+    f"SELECT {_LOADED} FROM account WHERE programme_id = :programme AND wallet = :wallet"
     " AND owner_id = :owner"
 )
 _LOAD_ONE = Sql(_READ_ONE.sqlite, postgres=f"{_READ_ONE.sqlite} FOR UPDATE")
 _READ = Sql(
-    f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND wallet = :wallet"
+    f"SELECT {_LOADED} FROM account WHERE programme_id = :programme AND wallet = :wallet"
     " AND owner_id IN (SELECT value FROM json_each(:owners))",
-    postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
+    postgres=f"SELECT {_LOADED} FROM account WHERE programme_id = :programme"
     " AND wallet = :wallet AND owner_id = ANY(:owners)",
 )
 _LOAD = Sql(
     _READ.sqlite,
-    postgres=f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme"
+    postgres=f"SELECT {_LOADED} FROM account WHERE programme_id = :programme"
     " AND wallet = :wallet AND owner_id = ANY(:owners) ORDER BY owner_id FOR UPDATE",
 )
 _READ_ALL = Sql(f"SELECT {_COLUMNS} FROM account WHERE programme_id = :programme AND owner_id <> 0")
@@ -185,6 +187,7 @@ _COPIED = (
     "earned",
     "issued",
     "totals",
+    "tally",
 )
 
 
@@ -229,6 +232,8 @@ class Books:
     """What is issued of budgets, by programme and wallet."""
     totals: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """What the programmes' own buckets move by: once for all, so that they are no hot row."""
+    tally: Tally = field(default_factory=Tally)
+    """Who has come to stand where on boards."""
 
     def copy(self) -> Books:
         """Return books that stand apart from these from now on."""
@@ -314,9 +319,10 @@ class Books:
             owned = str(missing) if tx.is_sqlite else missing
             rows = tx.all(_LOAD if tx.writes else _READ, **values, owners=owned)
         with_lots: list[int] = []
-        for row in rows:
+        for *row, shown in rows:
             account = Account._make(_with_days(row) if tx.is_sqlite else row)
             self.accounts[account[:3]] = account
+            self.tally.load(account, shown)
             if account.next_expiry != NEVER:
                 with_lots.append(account.owner_id)
                 self.lots[account[:3]] = ()
@@ -351,6 +357,7 @@ class Books:
         """Write what has changed, so that SQL sees it: accounts, lots, postings."""
         if self.changed:
             accounts = [self.accounts[key] for key in sorted(self.changed)]
+            self.tally.count(accounts)
             if tx.is_sqlite:
                 tx.each(_WRITE, [(*account[3:], *account[:3]) for account in accounts])
             else:
@@ -394,8 +401,13 @@ class Books:
         for row in self.rows:
             by_programme.setdefault((row.programme_id, row.wallet), []).append(row)
         # In one order for every process, and at the very end: it is locked until the commit.
-        for chain in sorted({*by_programme, *(key[:2] for key in self.totals)}):
-            self._seal(tx, *chain, by_programme.get(chain, []))
+        sealed = {*by_programme, *(key[:2] for key in self.totals)}
+        for chain in sorted(sealed | {(id_, POINTS) for id_ in self.tally.programmes()}):
+            if chain in sealed:
+                self._seal(tx, *chain, by_programme.get(chain, []))
+            else:
+                _chain_end(tx, *chain)
+        self.tally.write(tx)
         self.totals.clear()
         self.rows.clear()
         self.written = 0
@@ -404,10 +416,7 @@ class Books:
     def _seal(self, tx: Tx, programme_id: int, wallet: str, rows: Sequence[Row]) -> None:
         """Move the programme's own buckets of a wallet, and add a seal to its chain."""
         own = {"programme": programme_id, "wallet": wallet}
-        end = tx.one(_CHAIN_END, **own)
-        if end is None:
-            tx.run(_OPEN_OWN, **own)
-            end = tx.one(_CHAIN_END, **own)
+        end = _chain_end(tx, programme_id, wallet)
         totals = {b: self.totals.get((programme_id, wallet, b), 0) for b in PROGRAMME_BUCKETS}
         values = own | totals
         values |= {"number": end[0] + 1, "id": self.seal, "postings": len(rows)}
@@ -438,6 +447,17 @@ class Books:
                 raise RaceError("the budget has been issued by another process")
             own = own._replace(counts=counts)
         return own.counts
+
+
+def _chain_end(tx: Tx, programme_id: int, wallet: str) -> Sequence[Any]:
+    """Lock the programme's own account, and return the end of its chain."""
+    own = {"programme": programme_id, "wallet": wallet}
+    end = tx.one(_CHAIN_END, **own)
+    if end is None:
+        tx.run(_OPEN_OWN, **own)
+        end = tx.one(_CHAIN_END, **own)
+    found: Sequence[Any] = end
+    return found
 
 
 def _with_days(row: Sequence[Any]) -> list[Any]:

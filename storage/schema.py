@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration (a test compares it with the files)."""
 
 _HERE = Path(__file__).parent / "migrations"
