@@ -23,7 +23,7 @@ from content.rungs import rung
 from content.windows import WINDOWS, Window
 from storage import audit, boards, clockwork, ledger, members, tallies, undoing
 from storage.db import Sql, Tx, open_engine, reading
-from storage.ledger import AMOUNT_MAX, GoneError, Side
+from storage.ledger import AMOUNT_MAX, Side
 from storage.members import Who
 from storage.tables import chat_group
 from tests.storage.books import (
@@ -81,7 +81,8 @@ class Camp:
     id: int
     people: list[int]
     today: date = DAY
-    made: list[int] = field(default_factory=list)
+    made: dict[int, int] = field(default_factory=dict)
+    """Postings, and how much of them is left to be taken back."""
     wishes: dict[int, int] = field(default_factory=dict)
     groups: dict[int, dict[int, bool]] = field(default_factory=dict)
 
@@ -98,9 +99,9 @@ class Camp:
             days = DAYS[step.number]
             on = self.today + timedelta(days=days)
             self.today = max(self.today, on)
-            self.made.append(give(tx, self.id, person, step.amount, day=on).id)
+            self.made[give(tx, self.id, person, step.amount, day=on).id] = step.amount
         elif step.what == "back" and self.made:
-            self._back(self.made[step.number % len(self.made)], step.amount)
+            self._back([*self.made][step.number % len(self.made)], step.amount)
         elif step.what in {"hide", "show"}:
             self.wishes[person] = -1 if step.what == "hide" else 1
             members.wish(tx, self.id, person, -1 if step.what == "hide" else 1)
@@ -112,12 +113,12 @@ class Camp:
             tx.close()
 
     def _back(self, made: int, amount: int) -> None:
-        left = undo(f"2026-03-04/back/{made}/{amount}", self.today)
-        try:
-            undoing.reverse(self.tx, self.id, made, left, amount=amount)
-        except GoneError:
-            undoing.reverse(self.tx, self.id, made, left)
-            self.made.remove(made)
+        left = self.made.pop(made)
+        amount = min(amount, left)
+        undone = undo(f"2026-03-04/back/{made}/{left}", self.today)
+        undoing.reverse(self.tx, self.id, made, undone, amount=amount)
+        if amount < left:
+            self.made[made] = left - amount
 
     def _move(self, step: Step) -> None:
         number, person = GROUPS[step.number % 2], self.people[step.person]
@@ -208,7 +209,7 @@ def test_ranks_and_totals_are_exact_whatever_happens(engine: Engine, steps: list
 
 def _lose(camp: Camp, steps: Iterator[Step]) -> None:
     """Do the next two things in a unit that fails."""
-    before = (camp.today, [*camp.made], {**camp.wishes})
+    before = (camp.today, {**camp.made}, {**camp.wishes})
     known = {person: {**groups} for person, groups in camp.groups.items()}
     with suppress(InterruptedError), camp.tx.savepoint():
         for step in islice(steps, 2):
