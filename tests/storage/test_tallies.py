@@ -325,6 +325,33 @@ def test_many_connections_at_once_stay_exact_and_never_meet_in_a_deadlock(
     engine.dispose()
 
 
+@pytest.mark.postgres
+def test_who_only_hides_waits_for_the_programme_before_he_writes_a_rung(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 5)
+
+    def hide() -> None:
+        with transaction(engine) as tx:
+            members.wish(tx, camp, ming, -1)
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(engine) as tx:
+            tx.core.execute(text("SELECT 1 FROM account WHERE owner_id = 0 FOR UPDATE"))
+            hiding = threads.submit(hide)
+            with pytest.raises(TimeoutError):
+                hiding.result(0.5)
+            rungs = tx.core.execute(text("SELECT members FROM tally FOR UPDATE NOWAIT"))
+            assert [*rungs.scalars()] == [1, 1, 1, 1]
+        hiding.result(10)
+    with reading(engine) as tx:
+        assert count(tx, "tally WHERE members <> 0") == 0
+        assert audit.faults(tx) == []
+    engine.dispose()
+
+
 def _work(engine: Engine, camps: list[Camp], rng: Random) -> None:
     """Earn for several at once, in both programmes; hide, show, leave, come; sweep."""
     for _ in range(ROUNDS):
