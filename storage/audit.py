@@ -1,5 +1,6 @@
 """Proof that the books are right: each check is one statement, and every row found is a fault."""
 
+from storage import tallies
 from storage.account import NEVER
 from storage.db import Sql, Tx
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS
@@ -104,6 +105,11 @@ _CHECKS = {
         " ON p.programme_id = a.programme_id AND p.member_id = a.owner_id"
         " WHERE a.wallet = 'points' AND a.shown <> CASE WHEN COALESCE(p.present, 1) > 0"
         " THEN m.board_wish + 1 ELSE 0 END"
+    ),
+    "the tally counts who stands on each rung of a board": Sql(
+        f"SELECT {tallies.KEY}, SUM(members) FROM (SELECT {tallies.KEY}, members FROM tally"
+        f" UNION ALL SELECT {tallies.KEY}, -members FROM ({tallies.COUNTED}) c) t"
+        f" GROUP BY {tallies.KEY} HAVING SUM(members) <> 0"
     ),
     "no posting is reversed by more than it moved": Sql(
         "SELECT o.programme_id, o.id FROM posting o JOIN (SELECT programme_id, reverses,"

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from content.caps import Cap
@@ -19,6 +18,7 @@ from storage import pages, seals
 from storage.account import NEVER, Account, AccountKey, Counts, Lots, allowed, earn, less
 from storage.ids import new_id
 from storage.pages import EarnedKey, Row
+from storage.tallies import Tally
 
 if TYPE_CHECKING:
     from storage.db import Tx
@@ -41,6 +41,7 @@ _COPIED = (
     "earned",
     "issued",
     "totals",
+    "tally",
 )
 
 
@@ -80,6 +81,8 @@ class Books:
     """What is issued of budgets."""
     totals: dict[Chain, dict[str, int]] = field(default_factory=dict)
     """What the programmes' own buckets move by: once for all, so that they are no hot row."""
+    tally: Tally = field(default_factory=Tally)
+    """Who has come to stand where on boards."""
 
     def copy(self) -> Books:
         """Return books that stand apart from these from now on."""
@@ -98,8 +101,9 @@ class Books:
         if not missing:
             return
         with_lots: list[int] = []
-        for account in pages.read_accounts(tx, programme_id, wallet, missing):
+        for account, shown in pages.read_accounts(tx, programme_id, wallet, missing):
             self.accounts[account.key] = account
+            self.tally.load(account, shown)
             if account.next_expiry != NEVER:
                 with_lots.append(account.owner_id)
         if with_lots:
@@ -183,7 +187,9 @@ class Books:
     def write(self, tx: Tx) -> None:
         """Write what has changed, so that SQL sees it: accounts, lots, postings."""
         if self.changed:
-            pages.write_accounts(tx, [self.accounts[key] for key in sorted(self.changed)])
+            changed = [self.accounts[key] for key in sorted(self.changed)]
+            self.tally.count(changed)
+            pages.write_accounts(tx, changed)
             self.changed.clear()
             self.mine.clear()
         if self.earned:
@@ -205,9 +211,14 @@ class Books:
         for row in self.rows:
             postings.setdefault((row.programme_id, row.wallet), []).append(row)
         # In one order for every process, and at the very end: it is locked until the commit.
-        for chain in sorted({*postings, *self.totals}):
-            rows, totals = postings.get(chain, []), self.totals.get(chain, {})
-            seals.seal(tx, chain, self.seal, rows, totals, partial(self._counts, chain))
+        boards = {(programme_id, POINTS) for programme_id in self.tally.programmes()}
+        for chain in sorted({*postings, *self.totals} | boards):
+            rows, totals = postings.get(chain, []), self.totals.get(chain)
+            end = seals.lock(tx, *chain)
+            if rows or totals is not None:
+                counts = self._counts(chain, end.counts)
+                seals.seal(tx, chain, end, seals.Seal(self.seal, rows, totals or {}, counts))
+        self.tally.write(tx)
         self.totals.clear()
         self.rows.clear()
         self.written = 0

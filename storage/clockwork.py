@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from content.rulebook import POINTS, Rulebook
-from storage import chores, debts, holds, levels, programmes, rebates
+from storage import chores, debts, holds, levels, programmes, rebates, tallies
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import Posting, Side, Terms, account, expire, move
@@ -136,5 +136,6 @@ def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
         or debts.write_off_due(tx, here, today, now)
     )
     if not done:
+        tallies.sweep(tx, here.id)
         chores.put(tx, here.id, _DAY_DONE, Chore(today, today, here.rules_version, 0))
     return done

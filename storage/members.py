@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from content.names import clean_name
+from storage import tallies
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
@@ -85,12 +86,20 @@ _MAY_STAND = (
 _SHOW = Sql(
     f"UPDATE account SET shown = {_MAY_STAND}"
     " WHERE programme_id = :programme AND owner_id = :member AND wallet = 'points'"
+    " RETURNING shown"
 )
-_SHOW_GROUP = Sql(
-    f"UPDATE account SET shown = {_MAY_STAND} WHERE programme_id = :programme"
-    " AND wallet = 'points' AND owner_id IN (SELECT member_id FROM membership"
-    " WHERE programme_id = :programme AND group_id = :group)"
+_IN_GROUP = (
+    " WHERE programme_id = :programme AND wallet = 'points' AND owner_id IN"
+    " (SELECT member_id FROM membership WHERE programme_id = :programme AND group_id = :group)"
 )
+_LOCK_GROUP = Sql(
+    "SELECT 1", postgres=f"SELECT owner_id FROM account{_IN_GROUP} ORDER BY owner_id FOR UPDATE"
+)
+_TURNED = Sql(
+    f"SELECT owner_id, shown, {_MAY_STAND}, {tallies.STANDING} FROM account{_IN_GROUP}"
+    f" AND shown <> {_MAY_STAND}"
+)
+_SHOW_GROUP = Sql(f"UPDATE account SET shown = {_MAY_STAND}{_IN_GROUP}")
 _WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
@@ -274,9 +283,17 @@ def show(tx: Tx, programme_id: int, member_id: int) -> None:
     """Let a member stand on the boards, or not: by where he is, and by what he wishes."""
     # Locked first, so that of two who change it at once the second one sees what the first did.
     tx.books.account(tx, programme_id, member_id, POINTS)
-    tx.run(_SHOW, programme=programme_id, member=member_id)
+    row = tx.one(_SHOW, programme=programme_id, member=member_id)
+    if row is not None:
+        tx.books.tally.show(programme_id, member_id, row[0])
 
 
 def show_group(tx: Tx, programme_id: int, group_id: int) -> None:
     """Do so for all who have been in a group, when it has left a programme or come to it."""
-    tx.run(_SHOW_GROUP, programme=programme_id, group=group_id)
+    values = {"programme": programme_id, "group": group_id}
+    tx.books.write(tx)  # rows are counted as they stand
+    tx.run(_LOCK_GROUP, **values)  # for the same reason, and in the order of all
+    for member_id, was, shown, *row in tx.all(_TURNED, **values):
+        stands = tallies.read_standing(row)
+        tx.books.tally.turn(programme_id, member_id, was, shown, stands)
+    tx.run(_SHOW_GROUP, **values)

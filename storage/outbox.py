@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from storage.db import Sql, Tx
 from storage.ids import new_id
-from storage.sql import Insert, array
+from storage.sql import Insert, arrays
 
 
 class Outgoing(NamedTuple):
@@ -92,8 +92,7 @@ def said(tx: Tx, rows: Sequence[tuple[int, int]]) -> None:
     if tx.is_sqlite:
         tx.each(_SAID, rows)
     elif rows:
-        programmes, ids = zip(*rows, strict=True)
-        tx.run(_SAID, programmes=array(programmes), ids=array(ids))
+        tx.run(_SAID, **arrays(("programmes", "ids"), rows))
 
 
 def mark(tx: Tx, rows: Sequence[tuple[int, int]], state: str) -> None:

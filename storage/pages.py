@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import astuple
 
 from storage.account import Account, AccountKey, Lots, counts_text, read_counts
-from storage.sql import Insert, Sql, array, text_array
+from storage.sql import Insert, Sql, arrays
 
 if TYPE_CHECKING:
     from storage.db import Tx
@@ -48,6 +48,7 @@ class Row(NamedTuple):
 
 _FIELDS = Account.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
+_LOADED = f"{_COLUMNS}, shown"
 _TYPES = dict.fromkeys(_FIELDS, "bigint") | {
     "wallet": "text",
     "earned_day": "date",
@@ -65,11 +66,11 @@ _TYPES = dict.fromkeys(_FIELDS, "bigint") | {
 _DAYS = [index for index, name in enumerate(_FIELDS) if _TYPES[name] == "date"]
 _COUNTS = _FIELDS.index("counts")
 _OF = "WHERE programme_id = :programme AND wallet = :wallet"
-_ONE = f"SELECT {_COLUMNS} FROM account {_OF} AND owner_id = :owner"
+_ONE = f"SELECT {_LOADED} FROM account {_OF} AND owner_id = :owner"
 _SOME = (
-    f"SELECT {_COLUMNS} FROM account {_OF} AND owner_id IN (SELECT value FROM json_each(:owners))"
+    f"SELECT {_LOADED} FROM account {_OF} AND owner_id IN (SELECT value FROM json_each(:owners))"
 )
-_ANY = f"SELECT {_COLUMNS} FROM account {_OF} AND owner_id = ANY(:owners)"
+_ANY = f"SELECT {_LOADED} FROM account {_OF} AND owner_id = ANY(:owners)"
 _READ_ONE, _READ = Sql(_ONE), Sql(_SOME, postgres=_ANY)
 _LOCK_ONE = Sql(_ONE, postgres=f"{_ONE} FOR UPDATE")
 _LOCK = Sql(_SOME, postgres=f"{_ANY} ORDER BY owner_id FOR UPDATE")
@@ -117,15 +118,15 @@ _EARN = Sql(
 
 def read_accounts(
     tx: "Tx", programme_id: int, wallet: str, owners: Sequence[int]
-) -> Iterator[Account]:
-    """Yield the accounts of some owners, and lock them unless the transaction only reads."""
+) -> Iterator[tuple[Account, int]]:
+    """Yield accounts of some owners, and how they are shown; locked if the transaction writes."""
     values: dict[str, Any] = {"programme": programme_id, "wallet": wallet}
     if len(owners) == 1:
         rows = tx.all(_LOCK_ONE if tx.writes else _READ_ONE, **values, owner=owners[0])
     else:
         owned = str(owners) if tx.is_sqlite else owners
         rows = tx.all(_LOCK if tx.writes else _READ, **values, owners=owned)
-    return (_account(tx, row) for row in rows)
+    return ((_account(tx, row), shown) for *row, shown in rows)
 
 
 def read_all_accounts(tx: "Tx", programme_id: int) -> Iterator[Account]:
@@ -168,18 +169,12 @@ def write_accounts(tx: "Tx", accounts: Iterable[Account]) -> None:
         values[_COUNTS] = counts_text(account.counts)
         rows.append(values)
     if not tx.is_sqlite:
-        tx.run(_WRITE, **_arrays(_FIELDS, rows))
+        tx.run(_WRITE, **arrays(_FIELDS, rows))
         return
     for values in rows:
         for index in _DAYS:  # the driver's own way takes three times as long
             values[index] = values[index].isoformat()
     tx.each(_WRITE, [values[3:] + values[:3] for values in rows])
-
-
-def _arrays(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
-    """Return rows as a PostgreSQL array for each column."""
-    columns = zip(names, zip(*rows, strict=True), strict=True)
-    return {n: text_array(c) if isinstance(c[0], str) else array(c) for n, c in columns}
 
 
 def write_earned(tx: "Tx", earned: dict[EarnedKey, int]) -> None:
@@ -189,7 +184,7 @@ def write_earned(tx: "Tx", earned: dict[EarnedKey, int]) -> None:
         tx.each(_EARN, rows)
     else:
         names = ("programme", "wallet", "day", "owner", "kind", "points")
-        tx.run(_EARN, **_arrays(names, rows))
+        tx.run(_EARN, **arrays(names, rows))
 
 
 def write_lots(tx: "Tx", lots: Iterable[tuple[AccountKey, date, int]]) -> None:

@@ -1,18 +1,21 @@
 """Rebuilding: every projection once more from the postings, to compare it or to write it anew.
 
-Projections are the buckets, lots and sums of each account, what was earned by day and kind, and
-the programme's own buckets. Not made from postings, and left alone: what caps have counted, the
-level, the streak (check-ins have it), the end of the chain (`storage.proof` proves it).
+Projections are the buckets, lots and sums of each account, what was earned by day and kind, the
+programme's own buckets, and the tally of its boards. Not made from postings, and left alone: what
+caps have counted, the level, the streak (check-ins have it), who is shown, the end of the chain
+(`storage.proof` proves it).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from storage import account as accounts
+from storage import tallies
 from storage.account import NEVER, Account, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
 from storage.ledger import PROGRAMME, ROW, as_row
@@ -80,6 +83,14 @@ _LOT = Sql(
     "INSERT INTO lot (programme_id, owner_id, wallet, expires_day, remaining)"
     " VALUES (:programme, :owner, :wallet, :day, :left)"
 )
+_TALLY = Sql(
+    "SELECT board, first, shown, rung, members FROM tally"
+    " WHERE programme_id = :programme AND members <> 0"
+)
+_SHOWN = Sql(
+    "SELECT owner_id, shown FROM account WHERE programme_id = :programme AND wallet = 'points'"
+)
+_NO_TALLY = Sql("DELETE FROM tally WHERE programme_id = :programme")
 _NO_EARNING = Sql("DELETE FROM earning WHERE programme_id = :programme")
 _EARN = Sql(
     "INSERT INTO earning (programme_id, wallet, day, owner_id, kind, points)"
@@ -95,6 +106,7 @@ class Projections:
     lots: dict[Key, Lots] = field(default_factory=dict)
     earned: dict[EarnedKey, int] = field(default_factory=dict)
     own: dict[str, dict[str, int]] = field(default_factory=dict)
+    tally: Counter[tallies.Key] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -163,6 +175,8 @@ def apply(tx: Tx, programme_id: int, right: Projections) -> None:
             for key, points in right.earned.items()
         ],
     )
+    tx.run(_NO_TALLY, programme=programme_id)
+    tallies.add(tx, right.tally)
 
 
 def _stored(tx: Tx, programme_id: int) -> Projections:
@@ -176,6 +190,8 @@ def _stored(tx: Tx, programme_id: int) -> Projections:
         found.earned[wallet, to_day(raw) or NEVER, owner, kind] = points
     for wallet, *buckets in tx.all(_OWN, programme=programme_id):
         found.own[wallet] = dict(zip(PROGRAMME_BUCKETS, buckets, strict=True))
+    for board, raw, shown, rung, members in tx.all(_TALLY, programme=programme_id):
+        found.tally[programme_id, board, to_day(raw) or date.min, shown, rung] = members
     return found
 
 
@@ -195,7 +211,17 @@ def _replayed(
         if done % PAGE == 0:
             progress(done)
     progress(done)
+    _tally(tx, programme_id, right)
     return right
+
+
+def _tally(tx: Tx, programme_id: int, right: Projections) -> None:
+    """Count who stands on each rung; whether he is shown does not follow from postings."""
+    shown = dict(tx.all(_SHOWN, programme=programme_id))
+    for (owner, wallet), has in right.accounts.items():
+        if wallet == tallies.WALLET:
+            keys = tallies.keys(programme_id, shown.get(owner, 1), tallies.standing(has))
+            right.tally.update(keys)
 
 
 def _postings(tx: Tx, programme_id: int) -> Iterator[Row]:
@@ -297,6 +323,7 @@ def _differences(stored: Projections, right: Projections) -> Iterator[Difference
             {key: points for key, points in right.earned.items() if points},
         ),
         ("the programme's own", stored.own, right.own),
+        ("the tally on", stored.tally, right.tally),
     )
     for what, before, after in pairs:
         for key in sorted({*before, *after}, key=str):

@@ -4,8 +4,8 @@ Every batch locks this one row, so it comes last and waits for nothing.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -52,29 +52,39 @@ def counted(tx: "Tx", programme_id: int, wallet: str, *, lock: bool) -> Counts:
     return read_counts(row[0] if row else "")
 
 
-def seal(  # noqa: PLR0917 - all that a batch does to one chain
-    tx: "Tx",
-    chain: tuple[int, str],
-    number: int,
-    rows: Sequence["Row"],
-    totals: Mapping[str, int],
-    counts: Callable[[Counts], Counts],
-) -> None:
-    """Add a seal over a batch's postings, move the programme's own buckets, count its budget.
+class End(NamedTuple):
+    """The end of a chain: how many seals it has, the last hash, and what the budget has counted."""
 
-    `chain` is programme and wallet, `number` the seal's; `counts` makes the budget's counts of
-    those that are read under the lock.
-    """
-    own = {"programme": chain[0], "wallet": chain[1]}
-    end = tx.one(_END, **own)
-    if end is None:
+    seals: int
+    hash: str
+    counts: Counts
+
+
+class Seal(NamedTuple):
+    """What a batch does to a chain: its number, its postings, how buckets move, the new counts."""
+
+    id: int
+    rows: Sequence["Row"]
+    totals: Mapping[str, int]
+    counts: Counts
+
+
+def lock(tx: "Tx", programme_id: int, wallet: str) -> End:
+    """Lock the programme's own account until the commit, and return the end of its chain."""
+    own = {"programme": programme_id, "wallet": wallet}
+    found = tx.one(_END, **own)
+    if found is None:
         tx.run(_OPEN, **own)
-        end = tx.one(_END, **own)
-    seals, last, issued = end
-    values = own | {bucket: totals.get(bucket, 0) for bucket in PROGRAMME_BUCKETS}
-    values |= {"number": seals + 1, "id": number, "postings": len(rows)}
-    values["hash"] = seal_hash(last, rows)
-    values["counts"] = counts_text(counts(read_counts(issued)))
+        found = tx.one(_END, **own)
+    return End(found[0], found[1], read_counts(found[2]))
+
+
+def seal(tx: "Tx", chain: tuple[int, str], end: End, batch: Seal) -> None:
+    """Add a seal over a batch's postings, move the programme's own buckets, count its budget."""
+    values: dict[str, Any] = {bucket: batch.totals.get(bucket, 0) for bucket in PROGRAMME_BUCKETS}
+    values |= {"programme": chain[0], "wallet": chain[1], "number": end.seals + 1, "id": batch.id}
+    values |= {"postings": len(batch.rows), "hash": seal_hash(end.hash, batch.rows)}
+    values["counts"] = counts_text(batch.counts)
     if tx.is_sqlite:
         for sql in _SEALED:
             tx.run(sql, **values)

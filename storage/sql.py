@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class Sql:
@@ -39,7 +40,12 @@ def array(values: Iterable[object]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
-def text_array(values: Iterable[str]) -> str:
-    """Return texts as the text of a PostgreSQL array."""
+def arrays(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+    """Return rows, one at least, as a PostgreSQL array for each column. No value is NULL."""
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    return {n: _texts(c) if isinstance(c[0], str) else array(c) for n, c in columns}
+
+
+def _texts(values: Iterable[str]) -> str:
     quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
+    return '{"' + '","'.join(quoted) + '"}'

@@ -1,4 +1,4 @@
-"""Who stands where on a board: ranks, and counts that are kept a while where they are costly."""
+"""Places on a board; for boards of any days, counts that are kept a while where they are costly."""
 
 import time
 from bisect import bisect_left
@@ -15,8 +15,7 @@ from storage.db import Tx
 KEPT_FROM = 1_000
 """Members on a board from which a count is kept: below, counting is quick and always new."""
 KEPT_FOR = 50
-"""A count is good for so many times as long as it took, and for `KEPT_MAX_S` at most."""
-KEPT_MAX_S = 5.0
+"""A count is good for so many times as long as it took, and for `most_s` at most."""
 
 
 class Place(NamedTuple):
@@ -73,12 +72,9 @@ class _Kept:
 _kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
 
 
-def standings(
-    tx: Tx, key: Hashable, count: Callable[[], Counted], *, most_s: float | None = None
-) -> Standings:
+def standings(tx: Tx, key: Hashable, count: Callable[[], Counted], *, most_s: float) -> Standings:
     """Return what `count` counts, or what it has counted lately, for `most_s` at most."""
     tx.books.write(tx)
-    most_s = KEPT_MAX_S if most_s is None else most_s
     kept = _kept.setdefault(tx.core.engine, _Kept())
     known = kept.standings.get(key)
     if known is not None and kept.lock.locked() and time.monotonic() < known.until + most_s:
@@ -101,6 +97,15 @@ def standings(
     return found
 
 
+def in_order(rows: Iterable[tuple[int, str, int]]) -> list[Place]:
+    """Return the places of the best (member, name, points), who come in order."""
+    best: list[Place] = []
+    for member, name, points in rows:
+        tied = bool(best) and best[-1].points == points
+        best.append(Place(best[-1].rank if tied else len(best) + 1, member, name, points))
+    return best
+
+
 def ranked(
     rows: Sequence[tuple[int, str, int]],
     all_of_them: Standings,
@@ -112,10 +117,7 @@ def ranked(
     `rows` are the best (member, name, points), in order; `mine` the points of `member_id`, and
     whether he stands on boards.
     """
-    best: list[Place] = []
-    for member, name, points in rows:
-        tied = bool(best) and best[-1].points == points
-        best.append(Place(best[-1].rank if tied else len(best) + 1, member, name, points))
+    best = in_order(rows)
     own = None
     if mine is not None:
         points, stands = mine

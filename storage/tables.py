@@ -213,6 +213,24 @@ since `owed_since`. `seals` and `chain` are the end of the programme's chain of 
 to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.
 """
 
+tally = Table(
+    "tally",
+    metadata,
+    _id("programme_id"),
+    Column("board", String(8), primary_key=True),
+    Column("first", Date, primary_key=True),
+    Column("shown", Integer, primary_key=True, autoincrement=False),
+    Column("rung", Integer, primary_key=True, autoincrement=False),
+    _number("members"),
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "30"},
+)
+"""How many stand on a rung (`content.rungs`) of a board: day, week, month or all, by its first day.
+
+It counts accounts in their own windows, by `account.shown`; who is not shown is counted nowhere.
+Written under the lock of the programme's own account (`storage.tallies`).
+"""
+
 posting = Table(
     "posting",
     metadata,

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from content import windows
 from content.rulebook import shipped_document
+from storage import tallies
 from storage.db import open_engine
 from storage.programmes import MAIN
 from storage.schema import migrate
@@ -161,6 +162,7 @@ def _statements(way: Any, members: int, postings: int) -> Iterator[str]:
         f" SELECT {MAIN}, {FIRST_MEMBER} + n, 'm' || n, {at} FROM {way.series(members)}"
     )
     yield _accounts(way, members, postings, start, zero)
+    yield f"INSERT INTO tally ({tallies.KEY}, members) {tallies.COUNTED}"
     amount = AMOUNT.format(n=f"n % {members}")
     turn = f"(n / {members})"
     day = way.day(f"{start} + {turn}")

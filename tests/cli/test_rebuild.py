@@ -70,6 +70,10 @@ WRONG: dict[str, Callable[[Engine], None]] = {
     "the programme": lambda engine: _change(
         engine, "UPDATE account SET issued = 0 WHERE owner_id = 0"
     ),
+    "a rank": lambda engine: _change(
+        engine, "UPDATE tally SET members = members + 1 WHERE board = 'week'"
+    ),
+    "every rank": lambda engine: _change(engine, "DELETE FROM tally"),
     "a debt's day": lambda engine: _change(engine, "UPDATE account SET owed_since = '9999-12-31'"),
 }
 
@@ -101,6 +105,7 @@ def _tables() -> list[Sql]:
         Sql("SELECT * FROM account ORDER BY owner_id, wallet"),
         Sql("SELECT * FROM lot WHERE remaining > 0 ORDER BY owner_id, expires_day"),
         Sql("SELECT * FROM earning ORDER BY wallet, day, owner_id, kind"),
+        Sql("SELECT * FROM tally WHERE members <> 0 ORDER BY board, first, shown, rung"),
     ]
 
 

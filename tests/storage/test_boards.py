@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, text
 
 from content.windows import WINDOWS, Window
-from storage import audit, boards, ledger, members, programmes, standings
+from storage import audit, boards, ledger, members, programmes
 from storage.db import Tx, open_engine, reading
 from storage.ledger import Side
 from storage.members import Who
@@ -346,44 +346,27 @@ def _group(tx: Tx, camp: int, number: int) -> None:
     )
 
 
-def test_a_costly_count_is_kept_for_a_while_but_ones_own_points_never(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(standings, "KEPT_FROM", 4)
-    monkeypatch.setattr(standings, "KEPT_FOR", 10**6)
+def test_a_rank_is_exact_at_once(engine: Engine) -> None:
     with transaction(engine) as tx:
-        camp, other = programme(tx), programme(tx)
+        camp = programme(tx)
         people = [member(tx, camp) for _ in range(4)]
         for points, person in zip((50, 40, 40, 10), people, strict=True):
             give(tx, camp, person, points)
         assert _place(tx, camp, people[3]) == (4, 10)
     with undone(engine) as tx:
         give(tx, camp, people[3], 100)
-        assert _place(tx, camp, people[3]) == (1, 110)  # counted, but not kept: it may be undone
+        assert _place(tx, camp, people[3]) == (1, 110)
     with transaction(engine) as tx:
-        assert _place(tx, camp, people[3]) == (4, 10)  # kept from here
-    with transaction(engine) as tx:
+        assert _place(tx, camp, people[3]) == (4, 10)
         give(tx, camp, people[3], 35)
         assert _place(tx, camp, people[3]) == (2, 45)
         for person in people[1:3]:
-            give(tx, camp, person, 50)  # above it, but counted later
-        assert _place(tx, camp, people[3]) == (2, 45)
+            give(tx, camp, person, 50)
+        assert _place(tx, camp, people[3]) == (4, 45)
+    with reading(engine) as tx:
         short = boards.board(tx, camp, "week", DAY, places=3, member_id=people[3])
         assert [place.rank for place in short.places] == [1, 1, 3]
-        assert short.own == Place(4, people[3], "", 45)  # not above those who are shown with more
-        whole = boards.board(tx, camp, "week", DAY, places=4, member_id=people[3])
-        assert whole.own == Place(4, people[3], "", 45)
-        assert _place(tx, camp, people[3], "month") == (4, 45)  # another window's count is another
-        stranger = member(tx, other)
-        give(tx, other, stranger, 1)
-        assert _place(tx, other, stranger) == (1, 1)
-    monkeypatch.setattr(standings, "KEPT_MAX_S", 0.0)
-    with transaction(engine) as tx:
-        give(tx, camp, people[0], 1)
-        standings._kept.clear()
-        assert _place(tx, camp, people[3]) == (4, 45)
-        give(tx, camp, people[3], 100)
-        assert _place(tx, camp, people[3]) == (1, 145)  # over: counted anew
+        assert (short.own, short.total) == (Place(4, people[3], "", 45), 4)
 
 
 def _place(tx: Tx, camp: int, person: int, window: Window = "week") -> tuple[int, int]:

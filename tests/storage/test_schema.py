@@ -11,10 +11,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
 
-from storage import schema
+from storage import members, schema
 from storage.db import DATABASE_ERRORS, open_engine
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
-from tests.storage.books import give, member, programme, transaction, undone
+from tests.storage.books import day, give, member, programme, transaction, undone
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
@@ -115,6 +115,29 @@ def test_a_database_goes_down_to_nothing_and_up_again(store_url: str) -> None:
     assert schema.migrate(engine) == schema.HEAD
     assert set(inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
     engine.dispose()
+
+
+def test_an_older_store_gets_its_tally(engine: Engine) -> None:
+    """Boards of before: members in several windows, hidden, willing and gone."""
+    with transaction(engine) as tx:
+        for camp in (programme(tx), programme(tx)):
+            people = [member(tx, camp) for _ in range(12)]
+            for number, person in enumerate(people[1:]):
+                give(tx, camp, person, 1 + 37 * number**3, day=day(number % 5 * 8))
+                give(tx, camp, person, 1, wallet="coin")
+            members.wish(tx, camp, people[3], -1)
+            members.wish(tx, camp, people[4], 1)
+    rows = text("SELECT * FROM tally WHERE members <> 0 ORDER BY 1, 2, 3, 4, 5")
+    with engine.begin() as connection:
+        before = connection.execute(rows).all()
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        assert not inspect(connection).has_table("tally")
+    assert schema.migrate(engine) == "0001"
+    with engine.connect() as connection:
+        assert connection.execute(rows).all() == before
+    assert sum(row.members for row in before) == 2 * 10 * 4
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
