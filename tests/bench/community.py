@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from content import windows
 from content.rulebook import shipped_document
+from storage import tallies
 from storage.programmes import MAIN
 
 BOT = 1234567890
@@ -21,6 +22,7 @@ ANSWER = 100
 """Updates in one answer of getUpdates: the most that Telegram gives."""
 _FAMILY, _GIVEN = "赵钱孙李周吴郑王冯陈褚卫", "明华芳伟静丽强磊洋艳勇杰娟涛敏"
 POINTS = 5
+_TALLY = f"INSERT INTO tally ({tallies.KEY}, members) {tallies.COUNTED}"
 Row = tuple[Any, ...]
 
 
@@ -172,6 +174,7 @@ def _fill_sqlite(path: str, who: Community, days: list[date], absent: int) -> No
         columns = COLUMNS[table]
         marks = ", ".join("?" * (columns.count(",") + 1))
         connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+    connection.execute(_TALLY)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -183,6 +186,7 @@ def _fill_postgres(url: str, who: Community, days: list[date], absent: int) -> N
             with cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
+        cursor.execute(_TALLY)
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
