@@ -16,7 +16,7 @@ from bot.hearing import hear
 from bot.worker import Asked, Job, Outcome, StoreDownError, Unit, Worker
 from handlers.event import Event
 from handlers.router import Router
-from storage.ledger import Posted, Posting
+from storage.movement import Posted, Posting
 from storage.outbox import Outgoing
 from storage.talk import Talk
 

@@ -23,8 +23,8 @@ from storage import audit, proof, reviews
 from storage.clockwork import run_programme, with_work
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
-from storage.ledger import LedgerError
 from storage.lock import Lock, LockedError
+from storage.movement import LedgerError
 
 _log = logging.getLogger(__name__)
 

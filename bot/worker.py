@@ -21,8 +21,8 @@ from handlers.router import Handler, Match
 from storage import inbox, ledger, outbox
 from storage.books import RaceError
 from storage.db import DATABASE_ERRORS, Tx, is_down, to_ms
-from storage.ledger import LedgerError, Posting
 from storage.limits import Limiter, Verdict
+from storage.movement import LedgerError, Posting
 from storage.outbox import Outgoing
 from storage.programmes import Defaults, Programme
 from storage.talk import Said, Talk

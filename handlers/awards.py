@@ -6,7 +6,7 @@ from content.earning import Deed, Earned, earned
 from handlers.context import Context
 from storage import awards, ledger, levels
 from storage.awards import Award
-from storage.ledger import ISSUED, Posting, Side
+from storage.movement import ISSUED, Posting, Side
 
 
 def pay(

@@ -25,7 +25,7 @@ from storage import (
 from storage.books import POINTS
 from storage.db import Tx, to_ms
 from storage.deeds import Deed, Part
-from storage.ledger import AMOUNT_MAX, ISSUED, GoneError, Posting, Side
+from storage.movement import AMOUNT_MAX, ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
 from storage.rulebooks import Version
 from storage.undoing import Undo

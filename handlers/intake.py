@@ -13,8 +13,8 @@ from storage import deeds, ledger, levels, members, programmes
 from storage.books import POINTS
 from storage.db import Tx
 from storage.ids import new_id
-from storage.ledger import ISSUED, KeyConflictError, Posting, Side
 from storage.members import Who
+from storage.movement import ISSUED, KeyConflictError, LedgerError, Posting, Side
 from storage.programmes import Programme
 
 REASON = "import"
@@ -156,7 +156,7 @@ def _bring(
             results[place] = Refusal(
                 "import.balance_known", who=f"{person.platform}:{person.user_id}"
             )
-        elif isinstance(posted, ledger.LedgerError):
+        elif isinstance(posted, LedgerError):
             raise posted
         elif not posted.replayed:
             results[place] = welcome._replace(points=posted.amount)

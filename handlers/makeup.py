@@ -13,7 +13,7 @@ from content.names import clean_name, isolate
 from handlers.context import Context
 from handlers.router import Router
 from storage import checkins, ledger
-from storage.ledger import PROGRAMME, InsufficientError, Posting, Side
+from storage.movement import PROGRAMME, InsufficientError, Posting, Side
 
 router = Router()
 BUTTONS_MAX, BUTTONS_PER_ROW = 6, 2

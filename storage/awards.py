@@ -8,7 +8,8 @@ from content.rulebook import LevelRule, Rulebook
 from storage import ledger, levels, reviews
 from storage.books import BUDGET, POINTS
 from storage.db import Tx
-from storage.ledger import BudgetError, CappedError, Posting, account
+from storage.ledger import account
+from storage.movement import BudgetError, CappedError, Posting
 
 Withheld = Literal["", "once", "cap", "review", "budget"]
 """Why less than everything was paid: it is paid once, a cap cut it, the budget lets it wait, or

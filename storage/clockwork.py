@@ -7,7 +7,8 @@ from content.rulebook import POINTS, Rulebook
 from storage import chores, debts, holds, levels, programmes, rebates, tallies
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
-from storage.ledger import Posting, Side, Terms, account, expire, move
+from storage.ledger import account, expire, move
+from storage.movement import Posting, Side, Terms
 from storage.undoing import Undo
 
 _MATURE = Sql(

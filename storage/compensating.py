@@ -25,7 +25,7 @@ from storage.compensation import (
     person,
 )
 from storage.db import Sql, Tx, from_ms, to_ms
-from storage.ledger import PROGRAMME, LedgerError, Posting, Side
+from storage.movement import PROGRAMME, LedgerError, Posting, Side
 from storage.programmes import Programme
 
 BATCH = 500

@@ -16,7 +16,7 @@ from content.compensation import Offer
 from content.names import BLANK_LETTERS, mixed_scripts, plain_words
 from storage import members
 from storage.db import Sql, Tx, from_ms, to_day, to_ms
-from storage.ledger import AMOUNT_MAX
+from storage.movement import AMOUNT_MAX
 from storage.programmes import Programme
 
 LARGEST = 10

@@ -4,7 +4,8 @@ from datetime import date, datetime, timedelta
 
 from storage import ledger
 from storage.db import Sql, Tx
-from storage.ledger import PROGRAMME, Posting, Side, account
+from storage.ledger import account
+from storage.movement import PROGRAMME, Posting, Side
 from storage.programmes import Programme
 
 _RULE = "write_off"

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from storage.account import read_lots, whole
 from storage.db import Sql, Tx, to_ms
-from storage.ledger import (
+from storage.ledger import account, balance, known_row, move, once
+from storage.movement import (
     PROGRAMME,
     GoneError,
     KeyConflictError,
@@ -15,13 +16,8 @@ from storage.ledger import (
     Posting,
     Side,
     Terms,
-    account,
-    balance,
     check,
     check_key,
-    known_row,
-    move,
-    once,
 )
 from storage.pages import Row
 from storage.undoing import Undo

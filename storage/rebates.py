@@ -9,7 +9,7 @@ from content.rulebook import Rulebook
 from storage import ledger, rulebooks, undoing
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day
-from storage.ledger import ISSUED, GoneError, Posting, Side
+from storage.movement import ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
 from storage.undoing import Undo
 

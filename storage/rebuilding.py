@@ -18,7 +18,8 @@ from storage import account as accounts
 from storage import tallies
 from storage.account import NEVER, Account, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
-from storage.ledger import PROGRAMME, ROW, as_row
+from storage.ledger import ROW, as_row
+from storage.movement import PROGRAMME
 from storage.pages import Row, read_all_accounts
 from storage.tables import PROGRAMME_BUCKETS
 

@@ -10,7 +10,8 @@ from storage import ledger, levels, programmes
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
-from storage.ledger import Posted, Posting, account
+from storage.ledger import account
+from storage.movement import Posted, Posting
 
 WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
 BY_MAX = 200

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from storage import account as accounts
 from storage.account import NEVER, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
-from storage.ledger import (
+from storage.ledger import ROW, account, as_row, balance, expire, known_row, move
+from storage.movement import (
     OWED,
     PAID_DEBT,
     PROGRAMME,
-    ROW,
     GoneError,
     KeyConflictError,
     LedgerError,
@@ -19,14 +19,8 @@ from storage.ledger import (
     Posting,
     Side,
     Terms,
-    account,
-    as_row,
-    balance,
     check_amount,
     check_key,
-    expire,
-    known_row,
-    move,
 )
 from storage.pages import Row
 

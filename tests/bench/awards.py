@@ -17,7 +17,7 @@ from content.caps import Cap
 from storage import account as accounts
 from storage import books, ledger, seals
 from storage.db import Tx, open_engine
-from storage.ledger import ISSUED, PROGRAMME, CappedError, LedgerError, Posting, Side
+from storage.movement import ISSUED, PROGRAMME, CappedError, LedgerError, Posting, Side
 from storage.programmes import MAIN
 from tests.bench.community import noon
 

@@ -11,7 +11,7 @@ from typing import Any
 from bot.worker import Asked, Job, Outcome, Worker
 from storage import boards, ledger
 from storage.db import Tx, open_engine, reading
-from storage.ledger import ISSUED, PROGRAMME, InsufficientError, Posting, Side
+from storage.movement import ISSUED, PROGRAMME, InsufficientError, Posting, Side
 from storage.programmes import MAIN
 from tests.bench import path
 from tests.bench.community import BOT_NAME, Community, noon, update

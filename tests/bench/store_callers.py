@@ -13,9 +13,8 @@ from sqlalchemy import Engine
 import bot.worker
 from bot.app import POSTGRES_WORKERS
 from bot.dispatcher import BATCH_MAX, POSTING_SHARE, Dispatcher
-from storage import ledger
 from storage.db import open_engine
-from storage.ledger import Posting
+from storage.movement import CappedError, Posting
 from tests.bench import path
 from tests.bench.awards import CAPS, batches, settled, warm
 from tests.bench.databases import balanced
@@ -86,7 +85,7 @@ async def awarding(url: str, name: str) -> Any:
     async def award(posting: Posting) -> Any:
         try:
             return await dispatcher.post(posting)
-        except ledger.CappedError as refused:
+        except CappedError as refused:
             return refused
 
     with settled():

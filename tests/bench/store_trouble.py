@@ -9,7 +9,7 @@ from typing import Any
 from bot.dispatcher import BusyError
 from storage import ledger
 from storage.db import Tx, open_engine
-from storage.ledger import LedgerError, Posting
+from storage.movement import PROGRAMME, CappedError, LedgerError, Posting, Side
 from tests.bench import path
 from tests.bench.awards import BATCH, CAPS, batches, warm
 from tests.bench.databases import balanced
@@ -107,7 +107,7 @@ def _senseless(posting: Posting) -> Posting:
 
 
 def _too_dear(posting: Posting) -> Posting:
-    pays = {"source": posting.target, "target": ledger.Side(ledger.PROGRAMME, "redeemed")}
+    pays = {"source": posting.target, "target": Side(PROGRAMME, "redeemed")}
     return posting._replace(amount=10**9, caps=(), **pays)
 
 
@@ -191,6 +191,6 @@ def _by_worker(url: str, work: list[list[Posting]], poison: Any) -> float:
 
 def _wrong(result: Any) -> bool:
     """Whether it failed otherwise than by its caps."""
-    if isinstance(result, ledger.CappedError):
+    if isinstance(result, CappedError):
         return False
     return isinstance(result, LedgerError | ValueError)

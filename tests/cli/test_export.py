@@ -15,8 +15,8 @@ from bot.__main__ import main
 from bot.export_command import COLUMNS
 from storage import ledger, members, proof
 from storage.db import open_engine
-from storage.ledger import Side
 from storage.members import Who
+from storage.movement import Side
 from storage.pages import Row
 from storage.programmes import MAIN
 from storage.seals import seal_hash

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, text
 from bot.__main__ import main
 from storage import clockwork, holds, ledger, members, rebuilding
 from storage.db import Sql, open_engine, reading
-from storage.ledger import Side
 from storage.lock import only_process
 from storage.members import Who
+from storage.movement import Side
 from storage.programmes import MAIN
 from tests.storage.books import (
     DAY,

@@ -8,7 +8,7 @@ from bot.__main__ import main
 from content.rulebook import shipped_document
 from storage import awards, ledger, programmes, rulebooks
 from storage.db import open_engine, reading
-from storage.ledger import Side
+from storage.movement import Side
 from storage.programmes import MAIN
 from tests.storage.books import member, posting, programme, transaction
 

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from bot.__main__ import main
 from storage import ledger
 from storage.db import open_engine
-from storage.ledger import Side
+from storage.movement import Side
 from tests.storage.books import give, member, posting, programme, transaction
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from bot.dispatcher import Dispatcher
 from storage.db import Tx
-from storage.ledger import (
+from storage.movement import (
     PROGRAMME,
     InsufficientError,
     KeyConflictError,

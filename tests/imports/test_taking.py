@@ -19,6 +19,7 @@ from handlers.intake import take_members, take_orders
 from storage import deeds, ledger, members, rulebooks
 from storage.db import Tx, open_engine
 from storage.members import Who
+from storage.movement import PROGRAMME, Posting, Side
 from tests.storage.books import NOW, count, member, programme, transaction
 
 HEAD = ["订单号", "状态", "平台", "用户号", "金额", "运费", "时间", "退款单号"]
@@ -281,11 +282,11 @@ def test_an_opening_balance_pays_a_debt_first(engine: Engine) -> None:
         shop.file(_read(BUY))
         ledger.post(
             tx,
-            ledger.Posting(
+            Posting(
                 shop.camp,
                 "spent",
-                ledger.Side(shop.ming, "available"),
-                ledger.Side(ledger.PROGRAMME, "redeemed"),
+                Side(shop.ming, "available"),
+                Side(PROGRAMME, "redeemed"),
                 190,
                 "t",
                 "t",

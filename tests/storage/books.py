@@ -13,8 +13,8 @@ from sqlalchemy import Engine, select, text
 from storage import audit, clockwork, ledger, members, programmes
 from storage.db import Tx
 from storage.ids import new_id
-from storage.ledger import ISSUED, PROGRAMME, Posting, Side
 from storage.members import Who
+from storage.movement import ISSUED, PROGRAMME, Posted, Posting, Side
 from storage.programmes import Defaults
 from storage.tables import lot as table_lot
 from storage.tables import metadata, seal
@@ -83,7 +83,7 @@ def posting(
     )
 
 
-def give(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> ledger.Posted:
+def give(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> Posted:
     return ledger.post(tx, posting(programme_id, Side(member_id, "available"), amount, **more))
 
 
@@ -92,7 +92,7 @@ def payment(programme_id: int, member_id: int, amount: Any, **more: Any) -> Post
     return posting(programme_id, target, amount, source=source, **more)
 
 
-def owe(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> ledger.Posted:
+def owe(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> Posted:
     """Deduct from somebody who has nothing."""
     target, source = Side(PROGRAMME, "clawed_back"), Side(member_id, "debt")
     return ledger.post(tx, posting(programme_id, target, amount, source=source, **more))

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, insert, text
 from content.windows import WINDOWS, Window
 from storage import audit, boards, ledger, members, programmes
 from storage.db import Tx, open_engine, reading
-from storage.ledger import Side
 from storage.members import Who
+from storage.movement import Side
 from storage.programmes import MAIN
 from storage.standings import Place
 from storage.tables import chat_group

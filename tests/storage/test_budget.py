@@ -13,7 +13,7 @@ from storage import awards, ledger, programmes, reviews, rulebooks
 from storage.awards import Award
 from storage.books import RaceError
 from storage.db import Tx, open_engine
-from storage.ledger import LedgerError, Side
+from storage.movement import LedgerError, Side
 from storage.programmes import Programme
 from storage.reviews import DecidedError
 from tests.faults import house

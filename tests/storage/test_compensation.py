@@ -14,7 +14,7 @@ from content.rulebook import shipped_document
 from storage import compensating, compensation, history, ledger, programmes, rulebooks
 from storage.compensation import CompensationError, Run
 from storage.db import Tx, reading
-from storage.ledger import PROGRAMME, Side
+from storage.movement import AMOUNT_MAX, PROGRAMME, Side
 from storage.programmes import Programme
 from tests.storage.books import (
     DAY,
@@ -156,7 +156,7 @@ def test_the_database_rounds_as_fractions_do(engine: Engine, kind: Any) -> None:
             found = compensation.dry_run(
                 tx, _here(tx, camp), Offer(kind, percent=percent), None, DAY
             )
-            assert found.points == min(floor(has * part), ledger.AMOUNT_MAX)
+            assert found.points == min(floor(has * part), AMOUNT_MAX)
 
 
 # -- who gets it --------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ from storage import (
 )
 from storage.compensation import CompensationError
 from storage.db import Sql, Tx, open_engine, reading
-from storage.ledger import PROGRAMME, GoneError, InsufficientError, Side
 from storage.members import Who
+from storage.movement import PROGRAMME, GoneError, InsufficientError, Side
 from storage.programmes import MAIN
 from storage.rebuilding import all_differences
 from tests.storage.books import (

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from storage import dayboards, ledger, members, standings, undoing
 from storage.dayboards import Span
 from storage.db import Tx
-from storage.ledger import Side
+from storage.movement import Posted, Side
 from storage.standings import Place
 from tests.storage.books import (
     DAY,
@@ -58,7 +58,7 @@ GAINS = st.lists(
 )
 
 
-def _give(tx: Tx, who: tuple[int, int], points: int, on: date, kind: str) -> ledger.Posted:
+def _give(tx: Tx, who: tuple[int, int], points: int, on: date, kind: str) -> Posted:
     camp, person = who
     made = posting(camp, Side(person, "available"), points, day=on)._replace(kind=kind)
     return ledger.post(tx, made)

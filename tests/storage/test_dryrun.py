@@ -11,7 +11,7 @@ from content.rulebook import Rulebook, read_rulebook, shipped_document
 from storage import ledger, rulebooks
 from storage.db import Tx, open_engine, reading
 from storage.dryrun import DAYS, DryRun, Line, Moved, dry_run
-from storage.ledger import Side
+from storage.movement import Side
 from storage.programmes import MAIN
 from storage.tables import posting as postings
 from tests.stage import NOON, Stage

@@ -9,11 +9,17 @@ from sqlalchemy import Engine
 from content.caps import Cap
 from storage import audit, history, holds, ledger, undoing
 from storage.db import reading
-from storage.ledger import (
+from storage.movement import (
+    ACTOR_MAX,
     AMOUNT_MAX,
     ISSUED,
     KEY_MAX,
+    KIND_MAX,
+    PAID_DEBT,
     PROGRAMME,
+    REASON_MAX,
+    RULE_MAX,
+    WALLET_MAX,
     GoneError,
     InsufficientError,
     KeyConflictError,
@@ -494,7 +500,7 @@ def test_no_key_is_taken_for_the_second_half_of_another(engine: Engine) -> None:
         asked = posting(camp, Side(ming, "available"), 10, key="k")._replace(caps=(cap,))
         first = ledger.post(tx, asked)
         with suppress(LedgerError):  # such a key may be refused, too
-            give(tx, camp, hong, 5, key=f"k{ledger.PAID_DEBT}")
+            give(tx, camp, hong, 5, key=f"k{PAID_DEBT}")
         assert ledger.post(tx, asked) == first._replace(replayed=True)
         with pytest.raises(GoneError):
             undoing.reverse(tx, camp, first.id, undo("back"), amount=4)
@@ -517,11 +523,11 @@ def test_one_that_no_database_can_hold_does_not_disturb_the_others(
 
 def test_texts_are_refused_where_their_columns_end() -> None:
     most = {
-        "reason": ledger.REASON_MAX,
-        "rule": ledger.RULE_MAX,
-        "actor": ledger.ACTOR_MAX,
-        "wallet": ledger.WALLET_MAX,
-        "kind": ledger.KIND_MAX,
+        "reason": REASON_MAX,
+        "rule": RULE_MAX,
+        "actor": ACTOR_MAX,
+        "wallet": WALLET_MAX,
+        "kind": KIND_MAX,
     }
     assert {name: posting_table.c[name].type.length for name in most} == most
 

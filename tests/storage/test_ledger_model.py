@@ -36,7 +36,7 @@ from content.caps import Cap
 from storage import audit, clockwork, history, holds, ledger, rebuilding, undoing
 from storage.account import NEVER
 from storage.db import Tx, open_engine
-from storage.ledger import (
+from storage.movement import (
     AMOUNT_MAX,
     PROGRAMME,
     CappedError,

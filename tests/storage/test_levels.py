@@ -9,7 +9,7 @@ from storage import audit, ledger, levels, programmes, rulebooks, undoing
 from storage.account import NEVER
 from storage.awards import Award, award
 from storage.db import Tx
-from storage.ledger import ISSUED, Side
+from storage.movement import ISSUED, Side
 from storage.programmes import Programme
 from tests.storage.books import (
     DAY,

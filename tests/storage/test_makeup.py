@@ -14,8 +14,8 @@ from handlers.event import Chat, Event, Sender
 from handlers.router import discover
 from storage import audit, checkins, ledger, members, programmes
 from storage.db import Tx, reading
-from storage.ledger import ISSUED, Side
 from storage.members import Who
+from storage.movement import ISSUED, Side
 from storage.programmes import MAIN
 from tests.storage.books import (
     DAY,

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from content.caps import Cap
 from storage import clockwork, history, ledger, undoing
 from storage.db import Tx
-from storage.ledger import GoneError, InsufficientError, Posted, Side
+from storage.movement import GoneError, InsufficientError, Posted, Side
 from tests.storage.books import (
     NOW,
     buckets,

@@ -11,7 +11,7 @@ from content.caps import Cap
 from content.windows import WINDOWS, Window
 from storage import audit, boards, checkins, clockwork, history, holds, ledger, undoing
 from storage.db import Tx
-from storage.ledger import (
+from storage.movement import (
     PROGRAMME,
     CappedError,
     GoneError,

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from storage import audit, ledger, proof
 from storage.db import Tx, reading
+from storage.movement import Side
 from tests.storage.books import give, member, payment, posting, programme, transaction
 
 
@@ -87,6 +88,6 @@ def test_pages_do_not_matter(engine: Engine, camp: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(proof, "PAGE", 1)
     with transaction(engine) as tx:
         ming = member(tx, camp)
-        ledger.post_many(tx, [posting(camp, ledger.Side(ming, "available"), 1) for _ in range(5)])
+        ledger.post_many(tx, [posting(camp, Side(ming, "available"), 1) for _ in range(5)])
     with reading(engine) as tx:
         assert proof.chain_faults(tx) == []

@@ -14,6 +14,7 @@ from storage import audit, debts, ledger, programmes, rebates, reviews, rulebook
 from storage.account import NEVER
 from storage.db import Tx, open_engine
 from storage.deeds import Part
+from storage.movement import Posting, Side
 from storage.reviews import DecidedError
 from tests.storage.books import (
     NOW,
@@ -109,11 +110,11 @@ def test_spent_coins_that_are_taken_back_become_a_debt(shop: Callable[..., Shop]
     here = shop()
     here.tell(amount_fen=100_000)
     _nights(here.tx, PAID)
-    gone = ledger.Posting(
+    gone = Posting(
         programme_id=here.camp,
         key="2026-04-08/pay",
-        source=ledger.Side(here.ming, "available"),
-        target=ledger.Side(0, "redeemed"),
+        source=Side(here.ming, "available"),
+        target=Side(0, "redeemed"),
         amount=2_000,
         reason="t",
         rule="t",

@@ -23,8 +23,8 @@ from content.rungs import rung
 from content.windows import WINDOWS, Window
 from storage import audit, boards, clockwork, ledger, members, tallies, undoing
 from storage.db import Sql, Tx, open_engine, reading
-from storage.ledger import AMOUNT_MAX, Side
 from storage.members import Who
+from storage.movement import AMOUNT_MAX, Side
 from storage.tables import chat_group
 from tests.storage.books import (
     DAY,

@@ -3,7 +3,7 @@
 from content.rulebook import shipped_document
 from storage import ledger, reviews, rulebooks
 from storage.db import Tx
-from storage.ledger import PROGRAMME, Posting, Side
+from storage.movement import PROGRAMME, Posting, Side
 from storage.programmes import MAIN
 from tests.stage import Stage
 

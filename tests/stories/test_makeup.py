@@ -7,8 +7,8 @@ import pytest
 from content.message import Reply
 from storage import ledger, members, rulebooks
 from storage.db import Tx
-from storage.ledger import PROGRAMME, Posting, Side
 from storage.members import Who
+from storage.movement import PROGRAMME, Posting, Side
 from storage.programmes import MAIN
 from tests.stage import Stage
 

@@ -9,8 +9,8 @@ from content.message import Reply
 from content.rulebook import Rulebook
 from storage import ledger, members, programmes, rulebooks
 from storage.db import Tx, open_engine
-from storage.ledger import ISSUED, Posting, Side
 from storage.members import Who
+from storage.movement import ISSUED, Posting, Side
 from storage.programmes import MAIN
 from tests.stage import BOT_NAME, Stage
 

@@ -12,8 +12,8 @@ from handlers.event import Chat
 from handlers.router import Router, discover
 from storage import ledger
 from storage.db import Sql, Tx, reading
-from storage.ledger import ISSUED, Posting, Side
 from storage.limits import Limiter
+from storage.movement import ISSUED, Posting, Side
 from tests.stage import Stage
 
 WRONG = Sql("INSERT INTO posting (programme_id) VALUES (:programme)")
