@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from dataclasses import dataclass, field
+from datetime import time
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 LOCK_EVERY_S = 3
 DUE_EVERY_S = 60
-AUDIT_EVERY_S = 24 * 3600
+AUDIT_AT = time(4, 17)  # when a community sleeps: it reads every posting
 LOOK_S = 1.0  # parts that began meanwhile are watched from the next look on
 STOP_COMMIT_S = 5.0
 STOP_SEND_S = 3.0
@@ -81,7 +82,7 @@ class App:
         await self._open_port()
         self.heartbeat.every(TIDY_EVERY_MIN * 60, self._tidy, "tidy")
         self.heartbeat.every(DUE_EVERY_S, self._do_what_is_due, "due")
-        self.heartbeat.every(AUDIT_EVERY_S, self._audit, "audit")
+        self.heartbeat.daily(AUDIT_AT, self.settings.timezone, self._audit, "audit")
         self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
         gc.collect()
