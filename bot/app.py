@@ -216,14 +216,23 @@ def room_settings(settings: Settings) -> Settings:
 
     Whoever is played in the room would else be one of the members, with points that count. The
     file is beside that of the members, or in `data/` where theirs is on a server; rate limits are
-    counted in the process, not with theirs in Redis.
+    counted in the process, not with theirs in Redis. Errors: SettingsError, when both are one.
     """
     if settings.telegram_token is not None:
         return settings
     url = make_url(settings.database_url)
-    ours = Path(str(url.database)) if url.drivername == "sqlite" else _SERVERLESS
-    own = {"database_url": f"sqlite:///{ours.with_name(ROOM_FILE)}", "redis_url": None}
-    return settings.model_copy(update=own)
+    in_a_file = url.drivername == "sqlite" and not url.query.get("uri")
+    ours = Path(str(url.database)) if in_a_file else _SERVERLESS
+    room = ours.with_name(ROOM_FILE)
+    if room.resolve() == ours.resolve() or (
+        room.exists() and ours.exists() and ours.samefile(room)
+    ):
+        raise SettingsError(
+            f"QUNYING_DATABASE_URL: without a platform, {room} is the chat room's own file, where"
+            " anybody may be anyone; name the members' file otherwise (for example:"
+            " sqlite:///data/qunying.db)"
+        )
+    return settings.model_copy(update={"database_url": f"sqlite:///{room}", "redis_url": None})
 
 
 def check_room(settings: Settings) -> None:

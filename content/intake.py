@@ -40,7 +40,7 @@ KNOWN = (*PLATFORMS, "local")
 _PLATFORM_NAME = re.compile(r"[a-z][a-z0-9_]{0,15}")
 _NUMBER = re.compile(r"[!-~]{1,64}")
 _KEY = re.compile(r"[!-~]{1,100}")
-_DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_DIGITS = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)  # of people: groups have negative numbers
 
 
 class Newcomer(NamedTuple):

@@ -15,6 +15,8 @@ _SCRIPTS = {
     "KATAKANA-HIRAGANA": "KATAKANA",
     "ARABIC-INDIC": "ARABIC",
     "EXTENDED": "ARABIC",
+    "HANGZHOU": "HAN",
+    "MODIFIER": "",  # ʻ and ʼ stand in names of any script
 }
 """Scripts by the first word of their characters' names, where that is another word."""
 _TOGETHER = (
@@ -69,6 +71,31 @@ def mixed_scripts(name: str) -> list[str]:
     found = {_script(c) for c in plain_words(name) if unicodedata.category(c)[0] in "LN"} - {""}
     together = any(found <= scripts for scripts in _TOGETHER)
     return [] if together or len(found) <= 1 else sorted(found)
+
+
+def signature(raw: str, most: int) -> str:
+    """Return the name of somebody who decides, as it is kept beside what he decided.
+
+    Errors: ValueError, with what is wrong: nothing in it that shows, too long, or letters of
+    scripts that do not go together, as those of one who passes for another.
+    """
+    name = " ".join(raw.split())
+    if not name.isprintable() or not person(name) or max(len(name), len(person(name))) > most:
+        words = f"a name has 1 to {most} characters on one line, one of them a letter or digit"
+        raise ValueError(words)
+    mixed = mixed_scripts(name)
+    if mixed:
+        raise ValueError(f"{name!r} mixes letters of {' and '.join(mixed)}: write it in one way")
+    return name
+
+
+def person(name: str) -> str:
+    """Return what tells people apart: letters and digits, whatever their case and width.
+
+    Everything else can be invisible, and would let one person be two.
+    """
+    letters = (c for c in plain_words(name).casefold() if c not in BLANK_LETTERS)
+    return "".join(c for c in letters if unicodedata.category(c)[0] in "LN")
 
 
 def _script(character: str) -> str:

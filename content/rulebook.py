@@ -20,7 +20,7 @@ from content.texts import LOCALES
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
-RESERVED = ("checkin", "activity", "makeup", "rebate", "compensation")
+RESERVED = ("checkin", "activity", "makeup", "rebate", "compensation", "write_off")
 """Rules with a section of their own: no earn rule may have their names."""
 EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured")
 CUSTOM = "custom."

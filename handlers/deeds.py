@@ -297,7 +297,8 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
         refunded_fen=bought.refunded_fen + fen,
         refunded_freight_fen=bought.refunded_freight_fen + notice.freight_fen,
     )
-    undo = Undo("", notice.event, work.actor, min(notice.at, work.now), work.day(notice.at))
+    at, booked = min(notice.at, work.now), work.day(work.now)
+    undo = Undo("", notice.event, work.actor, at, work.day(notice.at), booked)
     _write(work)  # the order may be among them
     qualified = ledger.account(work.tx, work.here.id, bought.member_id).qualifying
     parts = [

@@ -39,7 +39,7 @@ def award(
     """
     counts = account(tx, posting.programme_id, posting.target.owner_id, posting.wallet).counts
     if posting.wallet == POINTS:
-        posting = posting._replace(budget=budget(rules))
+        posting = posting._replace(budget=budget(rules), booked=max(today, posting.day))
     try:
         posted = ledger.post(tx, posting, fresh=True)
     except CappedError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from content.names import person
 from storage import ledger
 from storage.compensation import (
     APPROVED,
@@ -22,7 +23,6 @@ from storage.compensation import (
     check_name,
     check_note,
     find,
-    person,
 )
 from storage.db import Sql, Tx, from_ms, to_ms
 from storage.movement import PROGRAMME, LedgerError, Posting, Side

@@ -5,7 +5,6 @@ approved, whatever happens to balances meanwhile. `storage.compensating` decides
 """
 
 import json
-import unicodedata
 from collections.abc import Collection
 from datetime import date, datetime
 from fractions import Fraction
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 from content import compensation as offers
 from content.compensation import Offer
-from content.names import BLANK_LETTERS, mixed_scripts, plain_words
+from content.names import signature
 from storage import members
 from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.movement import AMOUNT_MAX
@@ -268,14 +267,10 @@ def paid(tx: Tx, run: Run) -> tuple[int, int]:
 
 def check_name(name: str) -> str:
     """Return the name of somebody who decides, as it is kept. Errors: CompensationError."""
-    name = " ".join(name.split())
-    if not name.isprintable() or not person(name) or max(len(name), len(person(name))) > NAME_MAX:
-        words = f"a name has 1 to {NAME_MAX} characters on one line, one of them a letter or digit"
-        raise CompensationError(words)
-    mixed = mixed_scripts(name)
-    if mixed:  # it would be another person who looks like the first
-        raise CompensationError(f"{name!r} mixes letters of {' and '.join(mixed)}: write one way")
-    return name
+    try:
+        return signature(name, NAME_MAX)
+    except ValueError as error:
+        raise CompensationError(str(error)) from error
 
 
 def check_note(note: str, *, needed: bool = False) -> str:
@@ -284,15 +279,6 @@ def check_note(note: str, *, needed: bool = False) -> str:
     if len(note) > NOTE_MAX or "\0" in note or (needed and not note):
         raise CompensationError(f"a reason has 1 to {NOTE_MAX} characters")
     return note
-
-
-def person(name: str) -> str:
-    """Return what tells people apart: letters and digits, whatever their case and width.
-
-    Everything else can be invisible, and would let one person be two.
-    """
-    letters = (c for c in plain_words(name).casefold() if c not in BLANK_LETTERS)
-    return "".join(c for c in letters if unicodedata.category(c)[0] in "LN")
 
 
 def _run(row: Any) -> Run:

@@ -167,7 +167,8 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
         amount = _cut(tx, posting, earner.key)
     if posting.budget:
         chain = (posting.programme_id, posting.wallet)
-        if not tx.books.issue(tx, chain, posting.budget, amount, posting.day):
+        today = posting.booked or posting.day
+        if not tx.books.issue(tx, chain, posting.budget, amount, today):
             raise BudgetError(amount)
     who = earner or payer
     if who is not None and terms.earned is not None:
@@ -307,8 +308,8 @@ def _debit(tx: Tx, posting: Posting, amount: int, id_: int, prefer: Lots) -> tup
         left, taken = accounts.take(lots, amount, prefer=prefer)
         tx.books.put_lots(account.key, accounts.put((), left))
     if bucket == "debt":  # a debt is as old as its newest part: an old one shelters no new one
-        newest = account.owed_since if account.debt else posting.day
-        account.owed_since = max(newest, posting.day)
+        today = posting.booked or posting.day
+        account.owed_since = max(account.owed_since, today) if account.debt else today
     after = getattr(account, bucket) - amount
     setattr(account, bucket, after)
     before, account.last_posting = account.last_posting, id_

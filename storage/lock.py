@@ -35,7 +35,8 @@ class FileLock(Lock):
 
     def __init__(self, database: str, work: str = "") -> None:
         """Take the lock. Errors: LockedError."""
-        name = f"{database}.{work}.lock" if work else f"{database}.lock"
+        file = os.path.realpath(database)  # one file, whatever links lead to it
+        name = f"{file}.{work}.lock" if work else f"{file}.lock"
         self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from storage import tallies
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
+from storage.sql import arrays
 
 BoardWish = Literal[-1, 1]
 """To stand on no board; to stand there."""
@@ -75,10 +76,12 @@ _LEAVE = Sql(
     " AND group_id = :group AND member_id = :member"
 )
 _MAY_STAND = (
-    "CASE WHEN EXISTS (SELECT 1 FROM membership s JOIN chat_group g"
-    " ON g.programme_id = s.programme_id AND g.id = s.group_id"
+    # one in the other, not joined: a member is in few groups, of which there may be many
+    "CASE WHEN EXISTS (SELECT 1 FROM membership s"
     " WHERE s.programme_id = account.programme_id AND s.member_id = account.owner_id"
-    " AND s.state = 'active') OR NOT EXISTS (SELECT 1 FROM membership s"
+    " AND s.state = 'active' AND EXISTS (SELECT 1 FROM chat_group g"
+    " WHERE g.programme_id = s.programme_id AND g.id = s.group_id))"
+    " OR NOT EXISTS (SELECT 1 FROM membership s"
     " WHERE s.programme_id = account.programme_id AND s.member_id = account.owner_id)"
     " THEN (SELECT m.board_wish + 1 FROM member m"
     " WHERE m.programme_id = account.programme_id AND m.id = account.owner_id) ELSE 0 END"
@@ -96,10 +99,15 @@ _LOCK_GROUP = Sql(
     "SELECT 1", postgres=f"SELECT owner_id FROM account{_IN_GROUP} ORDER BY owner_id FOR UPDATE"
 )
 _TURNED = Sql(
-    f"SELECT owner_id, shown, {_MAY_STAND}, {tallies.STANDING} FROM account{_IN_GROUP}"
-    f" AND shown <> {_MAY_STAND}"
+    f"SELECT * FROM (SELECT owner_id, shown, {_MAY_STAND} AS may, {tallies.STANDING}"
+    f" FROM account{_IN_GROUP}) t WHERE shown <> may"
 )
-_SHOW_GROUP = Sql(f"UPDATE account SET shown = {_MAY_STAND}{_IN_GROUP}")
+_TURN = Sql(
+    "UPDATE account SET shown = ? WHERE programme_id = ? AND owner_id = ? AND wallet = 'points'",
+    postgres="UPDATE account a SET shown = v.shown FROM unnest(:shown::int[],"
+    " :programme::bigint[], :owner::bigint[]) AS v(shown, programme_id, owner_id)"
+    " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = 'points'",
+)
 _WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
 _RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
@@ -293,7 +301,12 @@ def show_group(tx: Tx, programme_id: int, group_id: int) -> None:
     values = {"programme": programme_id, "group": group_id}
     tx.books.write(tx)  # rows are counted as they stand
     tx.run(_LOCK_GROUP, **values)  # for the same reason, and in the order of all
+    turned = []
     for member_id, was, shown, *row in tx.all(_TURNED, **values):
         stands = tallies.read_standing(row)
         tx.books.tally.turn(programme_id, member_id, was, shown, stands)
-    tx.run(_SHOW_GROUP, **values)
+        turned.append((shown, programme_id, member_id))
+    if turned and tx.is_sqlite:
+        tx.each(_TURN, turned)
+    elif turned:
+        tx.run(_TURN, **arrays(("shown", "programme", "owner"), turned))

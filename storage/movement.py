@@ -64,6 +64,9 @@ class Posting(NamedTuple):
     """Ceilings of the member that the amount is cut to."""
     budget: tuple[Cap, ...] = ()
     """Ceilings of the programme, for all members together: more than they leave is refused."""
+    booked: date | None = None
+    """The day on which it is told of, where that is later than `day`: a budget and the age of a
+    debt go by it, so that what is told late is neither under old budgets nor an old debt."""
 
 
 class Posted(NamedTuple):

@@ -13,9 +13,11 @@ from sqlalchemy import Connection, inspect, text
 ROWS = 1_000_000
 FEW_ROWS = 100
 _SMALL = {"programme", "chat_group", "rulebook", "chore", "api_key", "alembic_version"}
-_FEW = {"programme_id": 1, "wallet": 2, "platform": 2, "shown": 3, "state": 3}
-"""How many different values a column has; the others have `_MANY`."""
 _MANY = 1_000
+_VALUES = {"programme_id": 1, "wallet": 2, "platform": 2, "shown": 3, "state": 3} | dict.fromkeys(
+    ("id", "key", "owner_id", "member_id", "user_id"), ROWS // 2
+)
+"""How many different values a column has; the others have `_MANY`."""
 
 
 def tell(connection: Connection) -> None:
@@ -43,7 +45,7 @@ def _figures(connection: Connection, table: str) -> Iterator[tuple[str, str, str
         columns = [name for _, _, name in names]
         size = FEW_ROWS if table in _SMALL else ROWS // 10 if partial else ROWS
         places = range(1, len(columns) + 1)
-        each = [max(1, size // prod(_FEW.get(n, _MANY) for n in columns[:k])) for k in places]
+        each = [max(1, size // prod(_VALUES.get(n, _MANY) for n in columns[:k])) for k in places]
         if unique:
             each[-1] = 1
         stat = " ".join(map(str, [size, *each]))

@@ -74,6 +74,8 @@ _GROUP = Sql(
     "SELECT id, programme_id, platform, chat_id, title, state, moved_to FROM chat_group"
     " WHERE platform = :platform AND chat_id = :chat"
 )
+_GROUP_HELD = Sql(_GROUP.sqlite, postgres=f"{_GROUP.sqlite} FOR KEY SHARE")
+"""It stays in its programme until the transaction ends: who speaks there, joins that one."""
 _CHATS = Sql(
     "SELECT chat_id, title FROM chat_group WHERE platform = :platform AND state = 'active'"
     " ORDER BY id DESC LIMIT :most"
@@ -146,7 +148,7 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
     known = tx.seen.get(key)
     if isinstance(known, Group):
         return known
-    row = tx.one(_GROUP, platform=platform, chat=chat_id)
+    row = tx.one(_GROUP_HELD if tx.writes else _GROUP, platform=platform, chat=chat_id)
     if row is None:
         return None
     *known_of, moved_to = row

@@ -212,8 +212,17 @@ def _replayed(
         if done % PAGE == 0:
             progress(done)
     progress(done)
+    _keep_ages(stored, right)
     _tally(tx, programme_id, right)
     return right
+
+
+def _keep_ages(stored: Projections, right: Projections) -> None:
+    """Leave a debt's age alone: one that was told of late is younger than its postings say."""
+    for key, has in right.accounts.items():
+        known = stored.accounts.get(key)
+        if known is not None and has.debt and has.owed_since <= known.owed_since < NEVER:
+            has.owed_since = known.owed_since
 
 
 def _tally(tx: Tx, programme_id: int, right: Projections) -> None:

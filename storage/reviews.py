@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from content.names import mixed_scripts
+from content.names import signature
 from storage import ledger, levels, programmes
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_ms
@@ -152,12 +152,10 @@ def shrink(tx: Tx, programme_id: int, review_id: int, less: int, *, now: datetim
 def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when
     tx: Tx, programme_id: int, review_id: int, state: str, by: str, now: datetime
 ) -> Review:
-    by = by.strip()
-    if not 0 < len(by) <= BY_MAX:
-        raise DecidedError(f"who decides is named in 1 to {BY_MAX} characters")
-    mixed = mixed_scripts(by)
-    if mixed:  # somebody else's name would stand beside the award, to all appearance
-        raise DecidedError(f"{by!r} mixes letters of {' and '.join(mixed)}: write it in one way")
+    try:
+        by = signature(by, BY_MAX)
+    except ValueError as error:
+        raise DecidedError(str(error)) from error
     values = {"state": state, "by": by, "at": to_ms(now)}
     done = tx.run(_DECIDE, programme=programme_id, id=review_id, **values)
     known = get(tx, programme_id, review_id) if done.rowcount == 1 else None

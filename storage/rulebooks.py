@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from content import rulebook, rulediff
 from content.lint import lint
+from content.names import signature
 from content.rulebook import Rulebook, RulebookError
 from content.rulediff import Change
 from storage.db import Sql, Tx, from_ms, to_ms
@@ -177,9 +178,12 @@ def _readable(known: Version) -> Rulebook | None:
 
 
 def _check_words(document: str, author: str, note: str) -> None:
+    try:
+        signature(author, AUTHOR_MAX)
+    except ValueError as error:
+        raise RulebookError(f"the author: {error}") from error
     for name, words, most in (
         ("the document", document, DOCUMENT_MAX),
-        ("the author", author, AUTHOR_MAX),
         ("the note", note, NOTE_MAX),
     ):
         if not words.strip() or len(words) > most or "\0" in words:

@@ -46,6 +46,8 @@ class Undo(NamedTuple):
     actor: str
     at: datetime
     day: date
+    booked: date | None = None
+    """The day on which it is told of, where that is later."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class _Case:
             day=undo.day,
             wallet=row.wallet,
             kind=row.kind,
+            booked=undo.booked,
         )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 
 from bot.__main__ import main
 from bot.app import room_settings
-from bot.config import Settings
+from bot.config import Settings, SettingsError
 from bot.worker import Asked
 from storage import programmes
 from storage.db import Tx, open_engine, reading
@@ -396,6 +396,16 @@ def test_the_room_beside_a_server_is_in_the_data_folder() -> None:
     )
     on_telegram = Settings(telegram_token=TOKEN)
     assert room_settings(on_telegram) is on_telegram
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_room_never_opens_on_the_members_file(tmp_path: Path, *, link: bool) -> None:
+    ours = tmp_path / ("q.db" if link else "room.db")
+    ours.touch()
+    if link:
+        (tmp_path / "room.db").symlink_to(ours)
+    with pytest.raises(SettingsError, match="name the members' file otherwise"):
+        room_settings(Settings(database_url=f"sqlite:///{ours}"))
 
 
 def _welcomed(process: subprocess.Popen[str]) -> str:

@@ -176,7 +176,7 @@ def test_a_delivery_that_no_store_takes_harms_itself_alone(stage: Stage) -> None
 
 def test_a_job_that_fails_says_why_and_harms_nobody(stage: Stage) -> None:
     def job(tx: Tx) -> None:
-        tx.books.total(1, "points", "issued", -1_000)
+        tx.books.total((1, "points"), "issued", -1_000)
         raise LookupError("no such thing")
 
     event = stage.event("小明", "签到")

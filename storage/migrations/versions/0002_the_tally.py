@@ -33,6 +33,8 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "30"},
         sqlite_with_rowid=False,
     )
+    if op.get_bind().dialect.name == "postgresql":  # nobody moves points while they are counted
+        op.execute("LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE")
     each = " UNION ALL ".join(
         f"SELECT programme_id, '{board}' AS board, {first} AS first, shown, {points} AS points,"
         f" {_shift(points)} AS shift FROM account"
