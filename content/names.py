@@ -95,11 +95,12 @@ def person(name: str) -> str:
     Everything else can be invisible, and would let one person be two.
     """
     letters = (c for c in plain_words(name).casefold() if c not in BLANK_LETTERS)
-    return "".join(c for c in letters if unicodedata.category(c)[0] in "LN")
+    told = (c for c in letters if unicodedata.category(c)[0] in "LN")
+    return "".join(c for c in told if c.isdigit() or _script(c))  # ʼ is of no script
 
 
 def _script(character: str) -> str:
-    """Return the script of a letter or digit, by its Unicode name; nothing for 0 to 9."""
+    """Return the script of a letter or digit, by its Unicode name; nothing for one of no script."""
     word = unicodedata.name(character, "UNKNOWN").split()[0]
     return "" if word == "DIGIT" else _SCRIPTS.get(word, word)
 

@@ -153,7 +153,7 @@ def test_who_decides_has_a_name(engine: Engine, by: str) -> None:
     with transaction(engine) as tx:
         here, ming = _camp(tx, per_day=1, per_month=1)
         waits = _award(tx, here, ming, 20).review
-        with pytest.raises(DecidedError, match="named"):
+        with pytest.raises(DecidedError, match="a name has"):
             reviews.approve(tx, here.id, waits, by=by, now=NOW, today=DAY)
 
 

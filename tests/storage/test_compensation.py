@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from content.compensation import Offer, OfferError
+from content.names import person
 from content.rulebook import shipped_document
 from storage import compensating, compensation, history, ledger, programmes, rulebooks
 from storage.compensation import CompensationError, Run
@@ -447,10 +448,10 @@ def test_every_posting_names_its_run(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ann", "  Ann", "Ａｎｎ", "Ann\u2800", "A\u3164nn", "Ann\ufe0f", "A-nn."]
+    "name", ["ann", "  Ann", "Ａｎｎ", "Ann\u2800", "A\u3164nn", "Ann\ufe0f", "A-nn.", "Ann\u02bc"]
 )
 def test_one_person_is_not_two_by_what_nobody_sees(name: str) -> None:
-    assert compensation.person(name) == compensation.person("Ann")
+    assert person(name) == person("Ann")
 
 
 @pytest.mark.parametrize("name", ["", "---", "\u2800", "\u3164\u3164", "👍"])
