@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -130,17 +130,14 @@ class Dispatcher:
             raise outcome.error
         return outcome.value
 
-    async def post(self, posting: Posting) -> Posted:
+    def post(self, posting: Posting) -> Coroutine[Any, Any, Posted]:
         """Make one movement; those that wait at the same time are made together.
 
-        Errors: BusyError when the queue is full, ClosedError while stopping, the ledger's.
+        Errors: at once BusyError when the queue is full, ClosedError while stopping; when it is
+        awaited the ledger's.
         """
         owner = posting.target.owner_id or posting.source.owner_id
-        outcome = await self._enqueue(posting, owner % len(self._queues))
-        if outcome.error is not None:
-            raise outcome.error
-        posted: Posted = outcome.value
-        return posted
+        return _posted(self._enqueue(posting, owner % len(self._queues)))
 
     def _enqueue(self, unit: Unit, line: int, *, closing: bool = False) -> asyncio.Future[Outcome]:
         if self._closed and not closing:
@@ -239,6 +236,14 @@ class Dispatcher:
         for item in batch:
             if not item.done.done():
                 item.done.set_exception(ClosedError(5))
+
+
+async def _posted(done: asyncio.Future[Outcome]) -> Posted:
+    outcome = await done
+    if outcome.error is not None:
+        raise outcome.error
+    posted: Posted = outcome.value
+    return posted
 
 
 def _next_batch(line: queue.SimpleQueue[_Waiting | None]) -> list[_Waiting] | None:

@@ -17,6 +17,7 @@ from storage.movement import PROGRAMME, InsufficientError, Posting, Side
 
 router = Router()
 BUTTONS_MAX, BUTTONS_PER_ROW = 6, 2
+SOON = timedelta(days=90)
 WORTH_AN_OFFER = 2
 """Days in a row that a member had before the gap, from which a repair is offered unasked."""
 _DAY_WORD = r"昨天|(?:(\d{4})[-/.年])?(\d{1,2})[-/.月](\d{1,2})[日号]?"
@@ -37,6 +38,8 @@ def makeup(ctx: Context) -> Reply:
     day, agreed = _asked(ctx)
     if day in days:
         raise Refusal("makeup.known", name=ctx.name, day=_words(day), buttons=ctx.row("checkin"))
+    if day > ctx.today:
+        raise Refusal("makeup.future", name=ctx.name, day=_words(day), buttons=ctx.row("checkin"))
     if day < ctx.today and not any(each < day for each in days):
         raise Refusal("makeup.before_first", name=ctx.name, day=_words(day))
     if day not in makeup_days(rules, days, ctx.today):
@@ -86,7 +89,10 @@ def _choice(ctx: Context, days: set[date], used: int) -> Reply:
     rules = ctx.rules.checkin.makeup
     missed = makeup_days(rules, days, ctx.today)
     if not missed:
-        raise Refusal("makeup.nothing", name=ctx.name, buttons=ctx.row("checkin"))
+        lately = (ctx.today - timedelta(days=ago + 1) for ago in range(rules.window_days))
+        lost = any(min(days, default=ctx.today) < day and day not in days for day in lately)
+        key = "makeup.gap" if lost else "makeup.nothing"
+        raise Refusal(key, name=ctx.name, gap=rules.gap_days_max, buttons=ctx.row("checkin"))
     price = makeup_price(rules, used)
     if price is None:
         raise Refusal("makeup.no_more", name=ctx.name, most=rules.max_per_month)
@@ -172,7 +178,10 @@ def _asked(ctx: Context) -> tuple[date, int]:
 
 
 def _day(found: re.Match[str], today: date) -> date | None:
-    """Return the day of a word: without a year the last one of that name; None for no day."""
+    """Return the day of a word: without a year the nearest past one, unless it is soon to come.
+
+    None for no day.
+    """
     year, month, number = found.group(2), found.group(3), found.group(4)
     if not month:
         return today - timedelta(days=1)
@@ -181,7 +190,7 @@ def _day(found: re.Match[str], today: date) -> date | None:
             day = date(guess, int(month), int(number))
         except ValueError:
             continue
-        if year or day <= today:
+        if year or day <= today + SOON:
             return day
     return None
 

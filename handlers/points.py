@@ -31,13 +31,14 @@ def points(ctx: Context) -> Reply:
         name=ctx.name,
         balance=member.available,
         earned=member.total_earned,
-        streak=streak_now(member.checkin_day, member.streak, ctx.today),
     )
+    days = streak_now(member.checkin_day, member.streak, ctx.today)
+    streak = ctx.texts.say("points.streak" if days else "points.no_streak", streak=days)
     rank = ctx.texts.say("points.unranked")
     if own is not None:
         key = "points.rank" if own.rank else "points.hidden"
         rank = ctx.texts.say(key, rank=own.rank, points=own.points)
-    lines = (text, rank, *_standing(ctx))
+    lines = (text, streak, rank, *_standing(ctx))
     return Reply("\n".join(lines), ctx.row("checkin", "ledger", "top week"), private=True)
 
 

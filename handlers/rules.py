@@ -48,6 +48,7 @@ def _checkin(ctx: Context) -> Iterator[str]:
             free=makeup.free_per_month,
             most=makeup.max_per_month,
             price=makeup.price,
+            gap=makeup.gap_days_max,
         )
 
 

@@ -88,6 +88,7 @@ def room_routes(  # noqa: C901 - one small function for each route
 ) -> APIRouter:
     """Return the room's routes; with `visits`, who comes by when the clock is moved, the demo's."""
     demo = visits is not None
+    moving = asyncio.Lock()  # two moves at once are two after each other
     routes = APIRouter()
     templates = Jinja2Templates(Path(__file__).parent / "templates")
 
@@ -103,7 +104,7 @@ def room_routes(  # noqa: C901 - one small function for each route
         locale = _locale(lang, request)
         if demo and lang in LOCALES:
             await adapter.speak_language(lang)
-        context = {"lang": locale, "strings": strings(locale)}
+        context = {"lang": locale, "strings": strings(locale), "demo": demo}
         return templates.TemplateResponse(request, "room.html", context)
 
     @routes.get("/room/state")
@@ -205,10 +206,11 @@ def room_routes(  # noqa: C901 - one small function for each route
         if visits is None:  # real points would get dates that have not been
             return _error(403, words["error_clock"])
         by = timedelta(hours=body.hours)
-        if not clock.reaches(by):
-            return _error(422, words["error_clock_far"])
-        zone = (await asyncio.to_thread(_main, engine, clock)).zone
-        answer = await _done(_move_on(adapter, clock, by, visits, zone, words), words)
+        async with moving:
+            if not clock.reaches(by):
+                return _error(422, words["error_clock_far"])
+            zone = (await asyncio.to_thread(_main, engine, clock)).zone
+            answer = await _done(_move_on(adapter, clock, by, visits, zone, words), words)
         adapter.refresh()
         now = clock().astimezone(zone).isoformat()
         return answer if isinstance(answer, JSONResponse) else {"now": now}

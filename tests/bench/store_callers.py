@@ -82,16 +82,20 @@ async def awarding(url: str, name: str) -> Any:
         worker.run([_nothing])
     dispatcher = Dispatcher(crew, path.ROUTER)
 
-    async def award(posting: Posting) -> Any:
-        try:
-            return await dispatcher.post(posting)
-        except CappedError as refused:
-            return refused
+    def award(posting: Posting) -> Any:
+        return _settled(dispatcher.post(posting))
 
     with settled():
         yield dispatcher, award
     assert await dispatcher.close(30)
     engine.dispose()
+
+
+async def _settled(work: Awaitable[Any]) -> Any:
+    try:
+        return await work
+    except CappedError as refused:
+        return refused
 
 
 def _nothing(tx: Any) -> None:

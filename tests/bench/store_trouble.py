@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -76,23 +76,22 @@ async def _flood(
     refused: list[tuple[float, float]] = []
     retries: set[float] = set()
 
-    async def caller(award: Any, posting: Posting, due: float) -> None:
+    async def caller(work: Awaitable[Any]) -> None:
         nonlocal done
-        called = time.perf_counter()
-        try:
-            await award(posting)
-        except BusyError as busy:
-            now = time.perf_counter()
-            refused.append((now - called, now - due))
-            retries.add(busy.retry_after_s)
-        else:
-            done += 1
+        await work
+        done += 1
 
     async with awarding(url, name) as (_, award):
         started = time.perf_counter()
         async with asyncio.TaskGroup() as callers:
             async for posting, due in arrivals(work, rate):
-                callers.create_task(caller(award, posting, due))
+                called = time.perf_counter()
+                try:
+                    callers.create_task(caller(award(posting)))
+                except BusyError as busy:  # at once, before anything waits
+                    now = time.perf_counter()
+                    refused.append((now - called, now - due))
+                    retries.add(busy.retry_after_s)
             took = time.perf_counter() - started
             before = done
     assert all(seconds > 0 for seconds in retries)

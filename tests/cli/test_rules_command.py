@@ -150,7 +150,7 @@ def test_lint_needs_no_database(bare: Rules, tmp_path: Path) -> None:
         (("apply", "wrong.toml", *_signed()), "wrong.toml: checkin.points = 0: must be"),
         (("apply", "same.toml", *_signed()), "nothing changes: version 1 says the same"),
         (("apply", "more.toml", *_signed("--effective", "2020-01-01")), "in the past"),
-        (("apply", "more.toml", "--author", " ", "--note", "x"), "the author must have 1 to 200"),
+        (("apply", "more.toml", "--author", " ", "--note", "x"), "the author: a name has 1 to 200"),
         (("diff", "7"), "programme 1 has no version 7"),
         (("show", "--version", "7"), "programme 1 has no version 7"),
         (("show", "--programme", "7"), "there is no programme 7"),

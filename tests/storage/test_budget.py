@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 from sqlalchemy import Engine
 
+from content.caps import Cap
 from content.rulebook import shipped_document
-from storage import awards, ledger, programmes, reviews, rulebooks
+from storage import awards, ledger, programmes, reviews, rulebooks, undoing
 from storage.awards import Award
 from storage.books import RaceError
 from storage.db import Tx, open_engine
@@ -17,7 +18,17 @@ from storage.movement import LedgerError, Side
 from storage.programmes import Programme
 from storage.reviews import DecidedError
 from tests.faults import house
-from tests.storage.books import DAY, NOW, buckets, day, member, posting, programme, transaction
+from tests.storage.books import (
+    DAY,
+    NOW,
+    buckets,
+    day,
+    member,
+    posting,
+    programme,
+    transaction,
+    undo,
+)
 
 
 def _camp(tx: Tx, per_day: int = 100, per_month: int = 250) -> tuple[Programme, int]:
@@ -241,4 +252,35 @@ def test_who_finds_less_than_he_read_but_enough_goes_on(postgres_url: str) -> No
             _award(quick, here, other, 40)
     with transaction(engine) as tx:
         assert _award(tx, here, ming, 1).withheld == "review"
+    engine.dispose()
+
+
+def test_what_the_budget_does_not_pay_uses_up_no_cap(engine: Engine) -> None:
+    """Nobody looks at a point for talking: when the budget is spent, it was not said."""
+    with transaction(engine) as tx:
+        here, ming = _camp(tx, per_day=100)
+        caps = (Cap("chat", "day", "points", 30),)
+        talk = posting(here.id, Side(ming, "available"), 20)._replace(key="talk/1", caps=caps)
+        assert _award(tx, here, ming, 90).points == 90
+        before = ledger.account(tx, here.id, ming).counts
+        ways = {"today": day(0), "now": NOW, "waits": False}
+        assert awards.award(tx, here.rules, talk, **ways).withheld == "budget"
+        assert ledger.account(tx, here.id, ming).counts == before
+        assert reviews.count(tx, here.id) == (0, 0)
+
+
+@pytest.mark.postgres
+def test_what_is_taken_back_meets_what_another_process_issues(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with transaction(engine) as tx:
+        here, ming = _camp(tx, per_day=100)
+        other = member(tx, here.id)
+        first = _award(tx, here, ming, 60)
+    with transaction(engine) as late:
+        undoing.reverse(late, here.id, first.posting, undo("back"))
+        with transaction(engine) as quick:
+            assert _award(quick, here, other, 40).points == 40
+    with transaction(engine) as tx:  # 40 of 100 are issued
+        assert _award(tx, here, ming, 61).points == 0
+        assert _award(tx, here, ming, 60).points == 60
     engine.dispose()

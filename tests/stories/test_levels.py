@@ -49,11 +49,11 @@ def test_points_tell_the_level_and_what_is_missing(stage: Stage) -> None:
     _publish(stage, SOON)
     stage.says("小明", "签到")
     stage.says("小明", "积分")
-    assert "🎖 等级 普通，再得 5 积分升 白银" in stage.heard()
+    assert "🎖 等级：普通，再得 5 积分升白银" in stage.heard()
     stage.advance(days=1)
     stage.says("小明", "签到")
     stage.says("小明", "积分")
-    assert "🎖 等级 白银，再得 2990 积分升 黄金" in stage.heard()
+    assert "🎖 等级：白银，再得 2990 积分升黄金" in stage.heard()
 
 
 def test_over_the_budget_a_check_in_counts_and_its_points_wait(stage: Stage) -> None:

@@ -166,7 +166,7 @@ def test_who_has_too_little_or_owes_is_told_so_and_keeps_what_he_has(stage: Stag
     stage.says("小明", "补签 昨天 50")
     assert "你还欠 3 积分" in stage.heard()
     stage.says("小明", "积分")
-    assert "连续签到 0 天" in stage.heard()
+    assert "还没开始连签" in stage.heard()
 
 
 @pytest.mark.parametrize(
@@ -174,17 +174,17 @@ def test_who_has_too_little_or_owes_is_told_so_and_keeps_what_he_has(stage: Stag
     [
         ("补签 03-06", "03-06 已经有了"),
         ("补签 03-08", "03-08 没有漏"),  # today
-        ("补签 03-09", "之前还没签过到"),  # last year's
-        ("补签 2026-03-09", "没有漏"),
+        ("补签 03-09", "还没到呢"),  # last year's
+        ("补签 2026-03-09", "还没到呢"),
         ("补签 03-03", "之前还没签过到"),  # before his first check-in
         ("补签 2025-03-07", "之前还没签过到"),
-        ("补签 02-30", "不是日子"),
-        ("补签 13-01", "不是日子"),
-        ("补签 怎么弄", "不是日子。请发：补签 03-07"),
-        ("/makeup 1e3", "不是日子"),
-        ("/makeup 03-07 -5", "不是日子"),
-        ("/makeup 0000-03-07", "不是日子"),
-        ("/makeup " + "9" * 4_000, "不是日子"),
+        ("补签 02-30", "这个日期我没看懂"),
+        ("补签 13-01", "这个日期我没看懂"),
+        ("补签 怎么弄", "比如这样发：补签 03-07"),
+        ("/makeup 1e3", "这个日期我没看懂"),
+        ("/makeup 03-07 -5", "这个日期我没看懂"),
+        ("/makeup 0000-03-07", "这个日期我没看懂"),
+        ("/makeup " + "9" * 4_000, "这个日期我没看懂"),
         ("补签 3月7日", "补上了 03-07，连续 4 天"),
         ("补签3/7", "补上了 03-07"),
         ("补签昨天", "补上了 03-07"),
@@ -213,6 +213,14 @@ def test_nobody_is_offered_what_would_not_help(stage: Stage) -> None:
     stage.advance(days=4)  # too many in a row
     stage.says("小明", "签到")
     assert "补" not in stage.heard()
+    stage.says("小明", "补签")
+    assert "断了超过 3 天，这次补不上啦" in stage.heard()
+
+
+def test_who_has_missed_nothing_is_told_so(stage: Stage) -> None:
+    stage.says("小红", "补签")
+    assert "没有要补的日子" in stage.heard()
+    _checks_in(stage, "小明", 3)
     stage.says("小明", "补签")
     assert "没有要补的日子" in stage.heard()
 
