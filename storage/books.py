@@ -200,25 +200,13 @@ class Books:
             lots = [(key, day, left[key].get(day, 0)) for key, day in sorted(self.changed_lots)]
             pages.write_lots(tx, lots)
             self.changed_lots.clear()
-        self._write_postings(tx)
-
-    def _write_postings(self, tx: Tx) -> None:
         if self.written < len(self.rows):
             pages.write_postings(tx, self.rows[self.written :])
             self.written = len(self.rows)
 
     def close(self, tx: Tx) -> None:
         """Write everything, and seal the postings of each programme."""
-        self._write_postings(tx)  # by COPY, which stands alone
-        with tx.pipeline():
-            self.write(tx)
-            self._seal(tx)
-        self.totals.clear()
-        self.rows.clear()
-        self.written = 0
-        self.seal = new_id()
-
-    def _seal(self, tx: Tx) -> None:
+        self.write(tx)
         postings: dict[Chain, list[Row]] = {}
         for row in self.rows:
             postings.setdefault((row.programme_id, row.wallet), []).append(row)
@@ -231,6 +219,10 @@ class Books:
                 counts = self._counts(chain, end.counts)
                 seals.seal(tx, chain, end, seals.Seal(self.seal, rows, totals or {}, counts))
         self.tally.write(tx)
+        self.totals.clear()
+        self.rows.clear()
+        self.written = 0
+        self.seal = new_id()
 
     def _counts(self, chain: Chain, now: Counts) -> Counts:
         """Return what has been issued of a budget, now that nobody else can change it."""

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,6 @@ class Tx:
         """Return all rows as tuples."""
         rows: Sequence[Any] = self.run(sql, **values).fetchall()
         return rows
-
-    def pipeline(self) -> AbstractContextManager[object]:
-        """Send what follows to PostgreSQL without waiting for each answer, but for what is read."""
-        driver: Any = self.core.connection.driver_connection
-        return nullcontext() if self.is_sqlite else driver.pipeline()
 
     def later(self, into: Insert, row: Sequence[Any]) -> None:
         """Write the row when the batch ends, together with its like."""
