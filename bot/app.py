@@ -221,12 +221,11 @@ def room_settings(settings: Settings) -> Settings:
     if settings.telegram_token is not None:
         return settings
     url = make_url(settings.database_url)
-    in_a_file = url.drivername == "sqlite" and not url.query.get("uri")
-    ours = Path(str(url.database)) if in_a_file else _SERVERLESS
+    on_a_server = url.get_backend_name() != "sqlite"
+    ours = _SERVERLESS if on_a_server else Path(str(url.database).removeprefix("file:"))
     room = ours.with_name(ROOM_FILE)
-    if room.resolve() == ours.resolve() or (
-        room.exists() and ours.exists() and ours.samefile(room)
-    ):
+    both = not on_a_server and room.exists() and ours.exists()
+    if (room.resolve() == ours.resolve() and not on_a_server) or (both and ours.samefile(room)):
         raise SettingsError(
             f"QUNYING_DATABASE_URL: without a platform, {room} is the chat room's own file, where"
             " anybody may be anyone; name the members' file otherwise (for example:"

@@ -404,8 +404,9 @@ def test_the_room_never_opens_on_the_members_file(tmp_path: Path, *, link: bool)
     ours.touch()
     if link:
         (tmp_path / "room.db").symlink_to(ours)
-    with pytest.raises(SettingsError, match="name the members' file otherwise"):
-        room_settings(Settings(database_url=f"sqlite:///{ours}"))
+    for written in (f"sqlite:///{ours}", f"sqlite:///file:{ours}?uri=true"):
+        with pytest.raises(SettingsError, match="name the members' file otherwise"):
+            room_settings(Settings(database_url=written))
 
 
 def _welcomed(process: subprocess.Popen[str]) -> str:
