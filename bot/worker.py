@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from bot.place import Place, find_place, first_time, talk_place
+from bot.place import Place, find_place, talk_place
 from content.message import Refusal, Reply, pack
 from content.names import isolate
 from content.texts import Texts, texts
@@ -177,7 +177,7 @@ class Worker:
                 with connection.begin():
                     tx = Tx(connection, careful=careful)
                     outcomes = self._units(tx, units)
-                    tx.close()
+                    tx.close(commit=True)
             except BrokenBatchError as broken:
                 connection.invalidate()
                 raise broken.error from broken
@@ -265,9 +265,9 @@ class Worker:
         else:
             place = talk_place(tx, event, now)
         self._learn(event, place)
-        if place is None or (place.person is None and not asked.match.asks):
+        if place is None or place.receipt is None:
             return Outcome("ignored")
-        if not first_time(tx, event, place, now):
+        if not place.first_time:
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
             return Outcome("stale", self._put(tx, event, place, None, now))
@@ -343,7 +343,7 @@ class Worker:
         """Write the receipt once more: it was undone. No place for one who came second now."""
         now = self._clock()
         place = find_place(tx, event, self._defaults, now)
-        return place if first_time(tx, event, place, now) else None, now
+        return place if place.first_time else None, now
 
     @staticmethod
     def _texts(event: Event, programme: Programme) -> Texts:

@@ -25,9 +25,10 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
     streak is returned, and the member's runs through it.
     """
     who = {"programme": programme_id, "member": member_id}
-    if tx.run(_ADD, **who, day=day, at=to_ms(now), made_up=None).rowcount == 0:
-        return None
+    added = tx.send(_ADD, **who, day=day, at=to_ms(now), made_up=None)
     account = ledger.account(tx, programme_id, member_id)
+    if added.count == 0:
+        return None
     last = account.checkin_day
     if day > last:
         streak = account.streak + 1 if day - last == timedelta(days=1) else 1
@@ -47,9 +48,10 @@ def repair(  # noqa: PLR0917 - who, what, when
     Returns the streak that the member has with it, up to his last day.
     """
     who = {"programme": programme_id, "member": member_id}
-    if tx.run(_ADD, **who, day=day, at=to_ms(now), made_up=today).rowcount == 0:
-        return None
+    added = tx.send(_ADD, **who, day=day, at=to_ms(now), made_up=today)
     account = ledger.account(tx, programme_id, member_id)
+    if added.count == 0:
+        return None
     last = max(account.checkin_day, day)
     streak = streak_ending(days(tx, programme_id, member_id), last)
     mine = tx.books.own(account.key)

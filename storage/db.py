@@ -5,23 +5,28 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.books import Books
-from storage.sql import Insert
+from storage.sql import Insert, Wired
 from storage.sql import Sql as Sql  # noqa: PLC0414 - for everything that takes a Tx
+from storage.wire import Answer, Statement, Wire
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
 BUSY_TIMEOUT_MS = 1_000
+FEW_ROWS = 8
+"""Up to so many new rows are written one by one: a COPY is two messages and their answers more."""
+WIRE = "qunying_wire"
+"""Where a connection of the pool keeps its way to the server."""
 FRESH_S = 5.0
 """A connection used so lately is not asked whether it still lives: that is a whole round trip."""
 SQLITE_PRAGMAS = (
@@ -46,23 +51,65 @@ POSTGRES_CONNECT = {
 sqlite3.register_adapter(date, date.isoformat)
 
 
+class Sent:
+    """A statement that nobody waits for yet: it reaches the server before the next that is."""
+
+    __slots__ = ("_count", "_tx")
+
+    def __init__(self, tx: "Tx", count: int | None = None) -> None:
+        """Take how many rows it has changed, or leave that to the server's answer."""
+        self._tx, self._count = tx, count
+
+    def arrived(self, count: int) -> None:
+        """Note how many rows it has changed."""
+        self._count = count
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed. Errors: its own, if it has not been heard of before."""
+        if self._count is None:
+            self._tx.flush()
+        assert self._count is not None
+        return self._count
+
+
+@cache
+def _order(text: str) -> Sql:
+    """Return a statement about the transaction itself."""
+    return Sql(text)
+
+
+BEGIN = _order("BEGIN")
+BEGIN_READING = _order("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+COMMIT = _order("COMMIT")
+
+
 class Tx:
     """One open transaction. Storage functions take it and never commit.
 
-    `core` is the SQLAlchemy connection of the same transaction. Rows handed to `later` are
-    written in one statement when the batch ends: for inserts that nobody reads before that.
+    Rows handed to `later` are written in one statement when the batch ends: for inserts that
+    nobody reads before that. What is handed to `send` is in the database for every later
+    statement, but travels with the next one that is waited for: a message to PostgreSQL and back
+    takes as long as several statements.
     """
 
     def __init__(
         self, connection: Connection, *, careful: bool = False, writes: bool = True
     ) -> None:
         """Wrap a connection whose transaction is open; `careful` takes nothing for new unasked."""
-        self.core = connection
+        self._core = connection
         self.careful = careful
         self.writes = writes
         self.books = Books()
         self.is_sqlite = connection.dialect.name == "sqlite"
-        self._cursor: Any = connection.connection.cursor()
+        driver: Any = connection.connection.driver_connection
+        self._driver = driver
+        self._cursor: Any = driver.cursor()
+        if not self.is_sqlite:
+            self._wire: Wire = connection.info.get(WIRE) or Wire(driver)
+            connection.info[WIRE] = self._wire
+        self._unsent: list[tuple[Wired, Sequence[Any], Sent | None]] = []
+        """With each who hears what became of it: nobody, of a savepoint."""
         self._depth = 0
         self._unreleased = 0
         self._later: dict[Insert, list[Sequence[Any]]] = {}
@@ -72,14 +119,50 @@ class Tx:
     @property
     def alive(self) -> bool:
         """Whether the transaction still stands: some errors undo all of it, not one statement."""
-        driver: Any = self.core.connection.driver_connection
-        if self.is_sqlite:
-            return bool(driver.in_transaction)
-        return bool(driver.info.transaction_status == TransactionStatus.INTRANS)
+        return bool(self._driver.in_transaction) if self.is_sqlite else self._wire.alive
+
+    @property
+    def core(self) -> Connection:
+        """The SQLAlchemy connection of the same transaction."""
+        self.flush()
+        return self._core
 
     def run(self, sql: Sql, **values: Any) -> Any:
-        """Execute a statement; return the driver's cursor, good until the next statement."""
-        return self._cursor.execute(sql.sqlite if self.is_sqlite else sql.postgres, values)
+        """Execute a statement; return its cursor, on SQLite good until the next statement."""
+        if self.is_sqlite:
+            return self._cursor.execute(sql.sqlite, values)
+        return self._deliver((sql, [values[name] for name in sql.names]))[-1]
+
+    def send(self, sql: Sql, **values: Any) -> Sent:
+        """Execute a statement whose result is not needed at once.
+
+        What goes wrong with it is raised by a later statement, at the latest when its savepoint
+        or the transaction ends.
+        """
+        if self.is_sqlite:
+            return Sent(self, self._cursor.execute(sql.sqlite, values).rowcount)
+        sent = Sent(self)
+        self._unsent.append((sql, [values[name] for name in sql.names], sent))
+        return sent
+
+    def flush(self) -> None:
+        """Let what has been sent arrive."""
+        if self._unsent:
+            self._deliver()
+
+    def _deliver(self, *last: Statement) -> list[Answer]:
+        """Execute what has been sent, and more, in one journey to the server."""
+        unsent, self._unsent = self._unsent, []
+        statements = [(sql, values) for sql, values, _ in unsent]
+        statements += last
+        begins = self._wire.idle
+        if begins:
+            statements.insert(0, (BEGIN if self.writes else BEGIN_READING, ()))
+        answers = self._wire.execute(statements)[begins:]
+        for (_, _, sent), answer in zip(unsent, answers, strict=False):
+            if sent is not None:
+                sent.arrived(answer.rowcount)
+        return answers
 
     def one(self, sql: Sql, **values: Any) -> Any:
         """Return the first row as a tuple, or None."""
@@ -94,22 +177,32 @@ class Tx:
         """Write the row when the batch ends, together with its like."""
         self._later.setdefault(into, []).append(row)
 
-    def close(self) -> None:
-        """Write what the batch has collected."""
+    def close(self, *, commit: bool = False) -> None:
+        """Write what the batch has collected; PostgreSQL may commit it in the same journey."""
         for into, rows in self._later.items():
             self.insert(into, rows)
         self._later.clear()
         self.books.close(self)  # last: what it locks, every other batch waits for
+        if not commit or self.is_sqlite:
+            self.flush()
+        elif self._unsent or not self._wire.idle:
+            end = self._deliver((COMMIT, ()))[-1]
+            if end.tag != "COMMIT":  # what failed before has undone everything
+                raise psycopg.errors.InFailedSqlTransaction("nothing was committed")
 
     def each(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement with `?` for each row, given as tuples in its order."""
+        self.flush()
         self._cursor.executemany(sql.sqlite if self.is_sqlite else sql.postgres, rows)
 
     def insert(self, into: Insert, rows: Sequence[Sequence[Any]]) -> None:
-        """Write new rows. COPY takes a third of the time of as many INSERTs, even for five."""
+        """Write new rows; PostgreSQL gets many by COPY, and few like anything that is sent."""
         if self.is_sqlite:
             self._cursor.executemany(into.sqlite, rows)
-        elif rows:
+        elif len(rows) <= FEW_ROWS:
+            self._unsent += [(into, row, Sent(self)) for row in rows]
+        else:
+            self.flush()
             columns = ", ".join(into.columns)
             with self._cursor.copy(f"COPY {into.table} ({columns}) FROM STDIN") as target:
                 for row in rows:
@@ -117,6 +210,7 @@ class Tx:
 
     def many(self, sql: Sql, rows: Iterable[dict[str, Any]]) -> None:
         """Execute a statement for each row."""
+        self.flush()
         self._cursor.executemany(sql.sqlite if self.is_sqlite else sql.postgres, list(rows))
 
     @contextmanager
@@ -124,37 +218,52 @@ class Tx:
         """Run one unit of work: kept whole, or undone whole when it raises."""
         marks = {into: len(rows) for into, rows in self._later.items()}
         books = self.books.copy()
+        unsent, length, unreleased = self._unsent, len(self._unsent), self._unreleased
         self._depth += 1
         name = f"unit{self._depth}"
         self._open_savepoint(name)
         try:
             yield
+            if any(sent for _, _, sent in self._unsent):
+                self.flush()  # what goes wrong with it is this unit's
         except BaseException:
-            if self.alive or not self.is_sqlite:  # SQLite may have undone everything by itself
-                self._cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
+            if not self.is_sqlite and self._unsent is unsent:  # nothing has left yet
+                del unsent[length:]
+                self._unreleased = unreleased
+            else:
+                self._undo(_order(f"ROLLBACK TO SAVEPOINT {name}"))
+                self._unreleased = self._depth
             for into, rows in self._later.items():
                 del rows[marks.get(into, 0) :]
             self.books = books
             self.seen.clear()
             raise
-        finally:
+        else:
             self._unreleased = self._depth
+        finally:
             self._depth -= 1
 
     def _open_savepoint(self, name: str) -> None:
         """Open a savepoint, and first close the one before it at this depth, if any.
 
-        Closing waits for the next one, so that it needs no message to the server of its own; a
-        commit closes the last. Savepoints that pile up would cost PostgreSQL memory and speed.
+        A commit closes the last. Savepoints that pile up would cost PostgreSQL memory and speed.
         """
-        if self._unreleased != self._depth:
-            self._cursor.execute(f"SAVEPOINT {name}")
-        elif self.is_sqlite:  # it takes one statement at a time
-            self._cursor.execute(f"RELEASE SAVEPOINT {name}")
-            self._cursor.execute(f"SAVEPOINT {name}")
-        else:
-            self._cursor.execute(f"RELEASE SAVEPOINT {name}; SAVEPOINT {name}")
+        orders = [f"SAVEPOINT {name}"]
+        if self._unreleased == self._depth:
+            orders.insert(0, f"RELEASE SAVEPOINT {name}")
+        for order in orders:
+            if self.is_sqlite:
+                self._cursor.execute(order)
+            else:
+                self._unsent.append((_order(order), (), None))
         self._unreleased = 0
+
+    def _undo(self, order: Sql) -> None:
+        if not self.is_sqlite:
+            self._unsent = []
+            self._wire.execute([(order, ())])
+        elif self.alive:  # SQLite may have undone everything by itself
+            self._cursor.execute(order.sqlite)
 
 
 def open_engine(url: str, *, workers: int = 4) -> Engine:

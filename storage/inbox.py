@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from storage.db import Sql, Tx, to_ms
+from storage.db import Sent, Sql, Tx, to_ms
 
 KEEP = timedelta(days=3)
 """Longer than any platform redelivers, shorter than the week of silence after which Telegram
@@ -24,10 +24,9 @@ _FORGET = Sql(
 )
 
 
-def first_time(tx: Tx, programme_id: int, key: str, now: datetime) -> bool:
-    """Write the receipt of a delivery; False when there is one already."""
-    done: int = tx.run(_RECEIPT, programme=programme_id, key=key, at=to_ms(now)).rowcount
-    return done == 1
+def receive(tx: Tx, programme_id: int, key: str, now: datetime) -> Sent:
+    """Write the receipt of a delivery; its count is 0 when there is one already, else 1."""
+    return tx.send(_RECEIPT, programme=programme_id, key=key, at=to_ms(now))
 
 
 def forget_old(tx: Tx, now: datetime) -> int:

@@ -215,9 +215,9 @@ def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
 def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:
     """Create the member of an identity that has none."""
     id_, name = new_id(), who.clean_name
-    tx.run(_NEW_MEMBER, programme=programme_id, id=id_, name=name, at=to_ms(now))
+    tx.send(_NEW_MEMBER, programme=programme_id, id=id_, name=name, at=to_ms(now))
     link(tx, programme_id, id_, who)
-    tx.run(_NEW_ACCOUNT, programme=programme_id, member=id_)
+    tx.send(_NEW_ACCOUNT, programme=programme_id, member=id_)
     return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0)
 
 
@@ -243,7 +243,7 @@ def enrol_many(tx: Tx, programme_id: int, people: Sequence[Enrolment]) -> None:
 
 def link(tx: Tx, programme_id: int, member_id: int, who: Who) -> None:
     """Note that an account on a platform is this member's."""
-    tx.run(
+    tx.send(
         _NEW_IDENTITY,
         programme=programme_id,
         platform=who.platform,
@@ -265,10 +265,10 @@ def arrive(
     if known is None:
         known = enrol(tx, programme_id, who, now)
     elif known.name != name:
-        tx.run(_RENAME, programme=programme_id, id=known.id, name=name)
+        tx.send(_RENAME, programme=programme_id, id=known.id, name=name)
         known = known._replace(name=name)
     if known.state is None or (known.state != "active" and came):
-        tx.run(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))
+        tx.send(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))
         known = known._replace(state="active")
         if not new:
             show(tx, programme_id, known.id)
@@ -277,13 +277,13 @@ def arrive(
 
 def leave(tx: Tx, programme_id: int, group_id: int, member_id: int) -> None:
     """Note that a member has left a group. Who has left every group is on no board."""
-    tx.run(_LEAVE, programme=programme_id, group=group_id, member=member_id)
+    tx.send(_LEAVE, programme=programme_id, group=group_id, member=member_id)
     show(tx, programme_id, member_id)
 
 
 def wish(tx: Tx, programme_id: int, member_id: int, wish: BoardWish) -> None:
     """Note whether a member wants to stand on boards."""
-    tx.run(_WISH, programme=programme_id, member=member_id, wish=wish)
+    tx.send(_WISH, programme=programme_id, member=member_id, wish=wish)
     show(tx, programme_id, member_id)
 
 

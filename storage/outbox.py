@@ -92,7 +92,7 @@ def said(tx: Tx, rows: Sequence[tuple[int, int]]) -> None:
     if tx.is_sqlite:
         tx.each(_SAID, rows)
     elif rows:
-        tx.run(_SAID, **arrays(("programmes", "ids"), rows))
+        tx.send(_SAID, **arrays(("programmes", "ids"), rows))
 
 
 def mark(tx: Tx, rows: Sequence[tuple[int, int]], state: str) -> None:

@@ -146,7 +146,7 @@ def _account(tx: "Tx", row: Sequence[Any]) -> Account:
 
 def open_account(tx: "Tx", programme_id: int, owner_id: int, wallet: str) -> None:
     """Open a wallet for a member; nothing happens when he has it, or is none."""
-    tx.run(_OPEN, programme=programme_id, owner=owner_id, wallet=wallet)
+    tx.send(_OPEN, programme=programme_id, owner=owner_id, wallet=wallet)
 
 
 def read_lots(
@@ -169,7 +169,7 @@ def write_accounts(tx: "Tx", accounts: Iterable[Account]) -> None:
         values[_COUNTS] = counts_text(account.counts)
         rows.append(values)
     if not tx.is_sqlite:
-        tx.run(_WRITE, **arrays(_FIELDS, rows))
+        tx.send(_WRITE, **arrays(_FIELDS, rows))
         return
     for values in rows:
         for index in _DAYS:  # the driver's own way takes three times as long
@@ -184,7 +184,7 @@ def write_earned(tx: "Tx", earned: dict[EarnedKey, int]) -> None:
         tx.each(_EARN, rows)
     else:
         names = ("programme", "wallet", "day", "owner", "kind", "points")
-        tx.run(_EARN, **arrays(names, rows))
+        tx.send(_EARN, **arrays(names, rows))
 
 
 def write_lots(tx: "Tx", lots: Iterable[tuple[AccountKey, date, int]]) -> None:

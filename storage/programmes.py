@@ -219,14 +219,14 @@ def keep_title(tx: Tx, known: Group, title: str) -> None:
     """Note that a chat has been renamed."""
     title = clean_text(title, TITLE_MAX)
     if title and title != known.title:
-        tx.run(_RENAME, id=known.id, title=title)
+        tx.send(_RENAME, id=known.id, title=title)
         tx.seen.clear()
 
 
 def set_state(tx: Tx, known: Group, state: str) -> None:
     """Note that the bot came (`ACTIVE`), was removed (`removed`), or by an owner (`LET_GO`)."""
     if state != known.state:
-        tx.run(_STATE, id=known.id, state=state)
+        tx.send(_STATE, id=known.id, state=state)
         tx.seen.clear()
 
 
@@ -241,7 +241,7 @@ def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
     stray = group(tx, platform, new)
     if stray is not None:
         tx.run(_MOVE, id=stray.id, new=f"{new}#{stray.id}")
-        tx.run(_STATE, id=stray.id, state="merged")
+        tx.send(_STATE, id=stray.id, state="merged")
     tx.run(_MOVE, id=known.id, new=new)
     tx.run(
         _FORWARD, id=new_id(), programme=known.programme_id, platform=platform, chat=old, new=new

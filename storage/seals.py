@@ -74,7 +74,7 @@ def lock(tx: "Tx", programme_id: int, wallet: str) -> End:
     own = {"programme": programme_id, "wallet": wallet}
     found = tx.one(_END, **own)
     if found is None:
-        tx.run(_OPEN, **own)
+        tx.send(_OPEN, **own)
         found = tx.one(_END, **own)
     return End(found[0], found[1], read_counts(found[2]))
 
@@ -87,6 +87,6 @@ def seal(tx: "Tx", chain: tuple[int, str], end: End, batch: Seal) -> None:
     values["counts"] = counts_text(batch.counts)
     if tx.is_sqlite:
         for sql in _SEALED:
-            tx.run(sql, **values)
+            tx.send(sql, **values)
     else:
-        tx.run(_SEALED_AT_ONCE, **values)
+        tx.send(_SEALED_AT_ONCE, **values)

@@ -175,7 +175,7 @@ class Tally:
         """Write the moves. Rungs are hot: who writes them holds the lock of their programme."""
         add(tx, self.moves)
         for programme_id in sorted(self.swept):
-            tx.run(_SWEEP, programme=programme_id)
+            tx.send(_SWEEP, programme=programme_id)
         self.moves.clear()
         self.swept.clear()
 
@@ -186,7 +186,7 @@ def add(tx: Tx, moves: Mapping[Key, int]) -> None:
     if rows and tx.is_sqlite:
         tx.each(_MOVE, rows)
     elif rows:
-        tx.run(_MOVE, **arrays(_NAMES, rows))
+        tx.send(_MOVE, **arrays(_NAMES, rows))
 
 
 def sweep(tx: Tx, programme_id: int) -> None:

@@ -8,7 +8,7 @@ import gc
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,9 +31,10 @@ from bot.sender import Sender
 from bot.worker import Asked, Outcome, Worker
 from handlers.event import Event
 from handlers.router import Router, discover
-from storage.db import SQLITE_PRAGMAS, Tx, open_engine
+from storage.db import BEGIN, COMMIT, SQLITE_PRAGMAS, Sql, Tx, open_engine
 from storage.limits import Limiter
 from storage.programmes import Defaults
+from storage.wire import Answer, Statement, Wire
 from tests.bench.awards import settled
 from tests.bench.community import BOT, BOT_NAME, noon, plain
 
@@ -248,6 +249,31 @@ class _Recorder:
         return self._cursor.rowcount
 
 
+class _RecordingWire:
+    """A way to the server that notes what goes there, as a cursor would be given it."""
+
+    def __init__(self, wire: Wire, steps: list[Step]) -> None:
+        self._wire, self._steps = wire, steps
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+    def execute(self, statements: Sequence[Statement]) -> list[Answer]:
+        answers = self._wire.execute(statements)
+        for (sql, values), answer in zip(statements, answers, strict=True):
+            if sql in {BEGIN, COMMIT}:
+                continue
+            if isinstance(sql, Sql):
+                self._steps.append(("do", sql.postgres, dict(zip(sql.names, values, strict=True))))
+            else:
+                places = ", ".join(["%s"] * len(sql.columns))
+                into = f"INSERT INTO {sql.table} ({', '.join(sql.columns)}) VALUES ({places})"
+                self._steps.append(("do", into, values))
+            if answer.columns:
+                self._steps.append(("all", "", None))
+        return answers
+
+
 def recorder(steps: list[Step]) -> type[Tx]:
     """Return a Tx that notes what its driver is asked."""
 
@@ -256,6 +282,8 @@ def recorder(steps: list[Step]) -> type[Tx]:
             super().__init__(connection, careful=careful)
             steps.append(("begin", "", None))
             self._cursor = _Recorder(self._cursor, steps)
+            if not self.is_sqlite:
+                self._wire: Any = _RecordingWire(self._wire, steps)
 
     return RecordingTx
 

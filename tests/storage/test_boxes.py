@@ -29,32 +29,32 @@ def _put(tx: Tx, payload: str, **more: object) -> outbox.Outgoing:
 
 def test_a_delivery_is_new_once(engine: Engine) -> None:
     with transaction(engine) as tx:
-        assert inbox.first_time(tx, 1, "tg1:1", NOW)
-        assert not inbox.first_time(tx, 1, "tg1:1", NOW)
+        assert inbox.receive(tx, 1, "tg1:1", NOW).count == 1
+        assert inbox.receive(tx, 1, "tg1:1", NOW).count == 0
     with transaction(engine) as tx:
-        assert not inbox.first_time(tx, 1, "tg1:1", NOW + timedelta(days=2))
-        assert inbox.first_time(tx, 1, "tg1:2", NOW)
-        assert inbox.first_time(tx, 2, "tg1:1", NOW)  # another programme's
-        assert inbox.first_time(tx, 0, "tg1:1", NOW)  # a private chat's
-        assert inbox.first_time(tx, 1, "TG1:1", NOW)
+        assert inbox.receive(tx, 1, "tg1:1", NOW + timedelta(days=2)).count == 0
+        assert inbox.receive(tx, 1, "tg1:2", NOW).count == 1
+        assert inbox.receive(tx, 2, "tg1:1", NOW).count == 1  # another programme's
+        assert inbox.receive(tx, 0, "tg1:1", NOW).count == 1  # a private chat's
+        assert inbox.receive(tx, 1, "TG1:1", NOW).count == 1
 
 
 def test_a_receipt_is_undone_with_its_unit(engine: Engine) -> None:
     with transaction(engine) as tx:
         with pytest.raises(ZeroDivisionError), tx.savepoint():  # noqa: PT012 - the unit is the block
-            assert inbox.first_time(tx, 1, "tg1:1", NOW)
+            assert inbox.receive(tx, 1, "tg1:1", NOW).count == 1
             raise ZeroDivisionError
-        assert inbox.first_time(tx, 1, "tg1:1", NOW)
+        assert inbox.receive(tx, 1, "tg1:1", NOW).count == 1
 
 
 def test_receipts_are_kept_for_three_days_and_no_longer(engine: Engine) -> None:
     with transaction(engine) as tx:
         for hours in (0, 24, 71, 72, 73, 200):
-            inbox.first_time(tx, 1, str(hours), NOW - timedelta(hours=hours))
+            inbox.receive(tx, 1, str(hours), NOW - timedelta(hours=hours))
         assert inbox.forget_old(tx, NOW) == 2
         assert inbox.forget_old(tx, NOW) == 0
         assert count(tx, "inbox") == 4
-        assert not inbox.first_time(tx, 1, "72", NOW)
+        assert inbox.receive(tx, 1, "72", NOW).count == 0
     assert inbox.STALE < inbox.KEEP  # a forgotten one is too old to be acted on
 
 
@@ -115,7 +115,7 @@ def test_failures_are_forgotten_after_a_week_and_what_waits_never(engine: Engine
     with transaction(engine) as tx:
         rows = [_put(tx, "old", created_ms=old), _put(tx, "new", created_ms=old + 1)]
         waits = _put(tx, "waits", created_ms=0)
-        inbox.first_time(tx, 1, "old", NOW - timedelta(days=4))
+        inbox.receive(tx, 1, "old", NOW - timedelta(days=4))
     with transaction(engine) as tx:
         outbox.mark(tx, [(row.programme_id, row.id) for row in rows], "failed")
         assert tidy(tx, NOW) == 2

@@ -45,7 +45,7 @@ def _all() -> Iterator[tuple[str, str]]:
                 words = sql.sqlite.split()
                 if (
                     "VALUES (" not in sql.sqlite
-                    and words[0] != "LOCK"
+                    and words[0] not in {"BEGIN", "COMMIT", "LOCK"}
                     and "ANY(:" not in sql.sqlite
                 ):
                     yield f"{module.name}.{name}", sql.sqlite
