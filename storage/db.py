@@ -52,25 +52,36 @@ sqlite3.register_adapter(date, date.isoformat)
 
 
 class Sent:
-    """A statement that nobody waits for yet: it reaches the server before the next that is."""
+    """A statement that nobody waits for yet: it reaches the server with another that is."""
 
-    __slots__ = ("_count", "_tx")
+    __slots__ = ("_count", "_rows", "_tx")
 
-    def __init__(self, tx: "Tx", count: int | None = None) -> None:
-        """Take how many rows it has changed, or leave that to the server's answer."""
-        self._tx, self._count = tx, count
+    def __init__(self, tx: "Tx") -> None:
+        """Take the transaction that it is a part of."""
+        self._tx = tx
+        self._count: int | None = None
+        self._rows: Sequence[Any] = ()
 
-    def arrived(self, count: int) -> None:
-        """Note how many rows it has changed."""
-        self._count = count
+    def arrived(self, count: int, rows: Sequence[Any]) -> None:
+        """Note how many rows it has changed or found, and what it has found."""
+        self._count, self._rows = count, rows
 
     @property
     def count(self) -> int:
         """How many rows it has changed. Errors: its own, if it has not been heard of before."""
-        if self._count is None:
-            self._tx.flush()
+        self._wait()
         assert self._count is not None
         return self._count
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """What it has found, as tuples. Errors: its own, if it has not been heard of before."""
+        self._wait()
+        return self._rows
+
+    def _wait(self) -> None:
+        if self._count is None:
+            self._tx.flush()
 
 
 @cache
@@ -82,6 +93,8 @@ def _order(text: str) -> Sql:
 BEGIN = _order("BEGIN")
 BEGIN_READING = _order("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 COMMIT = _order("COMMIT")
+Unsent = tuple[Wired, Sequence[Any], Sent | None]
+"""A statement, its values, and who hears what became of it: nobody, of a savepoint."""
 
 
 class Tx:
@@ -108,8 +121,8 @@ class Tx:
         if not self.is_sqlite:
             self._wire: Wire = connection.info.get(WIRE) or Wire(driver)
             connection.info[WIRE] = self._wire
-        self._unsent: list[tuple[Wired, Sequence[Any], Sent | None]] = []
-        """With each who hears what became of it: nobody, of a savepoint."""
+        self._unsent: list[Unsent] = []
+        self._following: list[Unsent] = []
         self._depth = 0
         self._unreleased = 0
         self._later: dict[Insert, list[Sequence[Any]]] = {}
@@ -124,45 +137,55 @@ class Tx:
     @property
     def core(self) -> Connection:
         """The SQLAlchemy connection of the same transaction."""
-        self.flush()
+        if self._unsent or self._following or not (self.is_sqlite or self.writes):
+            self._deliver()  # a transaction that only reads must have begun as such
         return self._core
 
     def run(self, sql: Sql, **values: Any) -> Any:
         """Execute a statement; return its cursor, on SQLite good until the next statement."""
         if self.is_sqlite:
             return self._cursor.execute(sql.sqlite, values)
-        return self._deliver((sql, [values[name] for name in sql.names]))[-1]
+        return self._deliver((sql, [values[name] for name in sql.names]))
 
     def send(self, sql: Sql, **values: Any) -> Sent:
-        """Execute a statement whose result is not needed at once.
+        """Execute a statement whose result is not needed at once: it goes before the next one.
 
         What goes wrong with it is raised by a later statement, at the latest when its savepoint
         or the transaction ends.
         """
-        if self.is_sqlite:
-            return Sent(self, self._cursor.execute(sql.sqlite, values).rowcount)
+        return self._put(self._unsent, sql, values)
+
+    def follow(self, sql: Sql, **values: Any) -> Sent:
+        """Execute a statement right after the next one, so that it sees what that one waits for."""
+        return self._put(self._following, sql, values)
+
+    def _put(self, line: list[Unsent], sql: Sql, values: dict[str, Any]) -> Sent:
         sent = Sent(self)
-        self._unsent.append((sql, [values[name] for name in sql.names], sent))
+        if self.is_sqlite:
+            cursor = self._driver.execute(sql.sqlite, values)
+            rows = cursor.fetchall()
+            sent.arrived(cursor.rowcount, rows)
+        else:
+            line.append((sql, [values[name] for name in sql.names], sent))
         return sent
 
     def flush(self) -> None:
         """Let what has been sent arrive."""
-        if self._unsent:
+        if self._unsent or self._following:
             self._deliver()
 
-    def _deliver(self, *last: Statement) -> list[Answer]:
-        """Execute what has been sent, and more, in one journey to the server."""
-        unsent, self._unsent = self._unsent, []
-        statements = [(sql, values) for sql, values, _ in unsent]
-        statements += last
-        begins = self._wire.idle
-        if begins:
-            statements.insert(0, (BEGIN if self.writes else BEGIN_READING, ()))
-        answers = self._wire.execute(statements)[begins:]
-        for (_, _, sent), answer in zip(unsent, answers, strict=False):
+    def _deliver(self, *this: Statement) -> Answer | None:
+        """Execute what has been sent, this, and what follows it, in one journey to the server."""
+        before, after = self._unsent, self._following
+        self._unsent, self._following = [], []
+        begins = [(BEGIN if self.writes else BEGIN_READING, ())] if self._wire.idle else []
+        first, second = ([(sql, values) for sql, values, _ in some] for some in (before, after))
+        answers = self._wire.execute([*begins, *first, *this, *second])[len(begins) :]
+        mine = answers.pop(len(before)) if this else None
+        for (_, _, sent), answer in zip([*before, *after], answers, strict=True):
             if sent is not None:
-                sent.arrived(answer.rowcount)
-        return answers
+                sent.arrived(answer.rowcount, answer.fetchall() if answer.columns else ())
+        return mine
 
     def one(self, sql: Sql, **values: Any) -> Any:
         """Return the first row as a tuple, or None."""
@@ -186,8 +209,8 @@ class Tx:
         if not commit or self.is_sqlite:
             self.flush()
         elif self._unsent or not self._wire.idle:
-            end = self._deliver((COMMIT, ()))[-1]
-            if end.tag != "COMMIT":  # what failed before has undone everything
+            end = self._deliver((COMMIT, ()))
+            if end is None or end.tag != "COMMIT":  # what failed before has undone everything
                 raise psycopg.errors.InFailedSqlTransaction("nothing was committed")
 
     def each(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
@@ -224,11 +247,12 @@ class Tx:
         self._open_savepoint(name)
         try:
             yield
-            if any(sent for _, _, sent in self._unsent):
+            if self._following or any(sent for _, _, sent in self._unsent):
                 self.flush()  # what goes wrong with it is this unit's
         except BaseException:
             if not self.is_sqlite and self._unsent is unsent:  # nothing has left yet
                 del unsent[length:]
+                self._following.clear()
                 self._unreleased = unreleased
             else:
                 self._undo(_order(f"ROLLBACK TO SAVEPOINT {name}"))
@@ -260,7 +284,7 @@ class Tx:
 
     def _undo(self, order: Sql) -> None:
         if not self.is_sqlite:
-            self._unsent = []
+            self._unsent, self._following = [], []
             self._wire.execute([(order, ())])
         elif self.alive:  # SQLite may have undone everything by itself
             self._cursor.execute(order.sqlite)
@@ -336,10 +360,10 @@ def _open_sqlite(url: str) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Tx]:
     """Open a transaction for reading alone: it sees one moment and waits for nobody."""
-    options: dict[str, Any] = {"qunying_reads": True}
-    if engine.dialect.name == "postgresql":
-        options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
+    with (
+        engine.connect().execution_options(qunying_reads=True) as connection,
+        connection.begin(),
+    ):
         yield Tx(connection, writes=False)
 
 

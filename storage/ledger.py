@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from storage import account as accounts
 from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text, read_lots
 from storage.books import POINTS
-from storage.db import Sql, Tx, to_day, to_ms
+from storage.db import Sent, Sql, Tx, to_day, to_ms
 from storage.ids import new_id
 from storage.movement import (
     PAID_DEBT,
@@ -66,8 +66,13 @@ def post(tx: Tx, posting: Posting, *, fresh: bool = False) -> Posted:
 def once(tx: Tx, posting: Posting, terms: Terms, *, fresh: bool = False) -> Posted:
     """Move points unless the key says that it has been done: then return the first result."""
     owners = {posting.source.owner_id, posting.target.owner_id} - {PROGRAMME}
+    looks = tx.careful or not fresh
+    own = {"programme": posting.programme_id, "key": posting.key}
+    found = tx.follow(_KNOWN, **own) if looks else None  # once the accounts are locked
     tx.books.load(tx, posting.programme_id, posting.wallet, owners)  # both at once: in one order
-    known = known_row(tx, posting.programme_id, posting.key, fresh=fresh)
+    known = tx.books.made.get((posting.programme_id, posting.key))
+    if known is None and found is not None and found.rows:
+        known = as_row(tx, found.rows[0])
     if known is not None:
         return _replay(tx, posting, known)
     return move(tx, posting, terms)
@@ -87,16 +92,18 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> list[Posted | LedgerError]
         keys.setdefault(posting.programme_id, []).append(posting.key)
         owners = wanted.setdefault((posting.programme_id, posting.wallet), set())
         owners.update((posting.source.owner_id, posting.target.owner_id))
-    for (programme_id, wallet), owners in sorted(wanted.items()):
+    found: dict[int, Sent] = {}
+    for number, ((programme_id, wallet), owners) in enumerate(sorted(wanted.items()), start=1):
+        if number == len(wanted):  # once all accounts are locked
+            for each, some in keys.items():
+                listed = json.dumps(some) if tx.is_sqlite else some
+                found[each] = tx.follow(_KNOWN_MANY, programme=each, keys=listed)
         tx.books.load(tx, programme_id, wallet, owners - {PROGRAMME})
-    known: dict[tuple[int, str], Row] = {}
-    for programme_id, some in keys.items():
-        rows = tx.all(
-            _KNOWN_MANY,
-            programme=programme_id,
-            keys=json.dumps(some) if tx.is_sqlite else some,
-        )
-        known |= {(programme_id, row[2]): as_row(tx, row) for row in rows}
+    known = {
+        (programme_id, row[2]): as_row(tx, row)
+        for programme_id, sent in found.items()
+        for row in sent.rows
+    }
     for posting, wrong in zip(postings, errors, strict=True):
         if wrong is not None:
             results.append(LedgerError(wrong))
@@ -113,10 +120,10 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> list[Posted | LedgerError]
     return results
 
 
-def known_row(tx: Tx, programme_id: int, key: str, *, fresh: bool = False) -> Row | None:
+def known_row(tx: Tx, programme_id: int, key: str) -> Row | None:
     """Return the posting that has a key, this transaction's own included."""
     made: Row | None = tx.books.made.get((programme_id, key))
-    if made is not None or (fresh and not tx.careful):
+    if made is not None:
         return made
     row = tx.one(_KNOWN, programme=programme_id, key=key)
     return as_row(tx, row) if row is not None else None

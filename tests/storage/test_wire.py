@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InternalError
 
-from storage.db import Sql, Tx, open_engine
+from storage.db import Sql, Tx, open_engine, reading
 from storage.sql import Insert
 from storage.wire import PREPARE_AFTER, Wire
 
@@ -241,10 +242,60 @@ def test_a_commit_of_a_broken_transaction_is_no_commit(engine: Engine) -> None:
 
 
 def test_a_transaction_that_only_reads_can_do_nothing_else(engine: Engine) -> None:
+    with reading(engine) as tx, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        tx.run(ADD, id=1, name="never")
+    with reading(engine) as tx, pytest.raises(InternalError, match="read-only"):
+        tx.core.execute(text("DELETE FROM programme"))
+
+
+def test_a_transaction_that_only_reads_sees_one_moment(engine: Engine) -> None:
+    with reading(engine) as tx:
+        assert tx.core.execute(text("SELECT count(*) FROM programme")).scalar_one() == 0
+        with engine.connect() as connection, connection.begin():
+            other = Tx(connection)
+            other.send(ADD, id=1, name="meanwhile")
+            other.close(commit=True)
+        assert tx.all(NAMES, least=0) == []
+        assert tx.core.execute(text("SELECT count(*) FROM programme")).scalar_one() == 0
+    assert _names(engine) == ["meanwhile"]
+
+
+def test_what_follows_a_statement_sees_what_that_one_waits_for(engine: Engine) -> None:
+    hold = Sql("SELECT name FROM programme WHERE id = :id FOR UPDATE")
     with engine.connect() as connection, connection.begin():
-        tx = Tx(connection, writes=False)
-        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            tx.run(ADD, id=1, name="never")
+        Tx(connection).run(ADD, id=1, name="甲")
+    with engine.connect() as one, one.begin():
+        first = Tx(one)
+        first.run(hold, id=1)
+        found: list[Any] = []
+
+        def second() -> None:
+            with engine.connect() as two, two.begin():
+                tx = Tx(two)
+                names = tx.follow(NAMES, least=2)
+                found.append(tx.one(hold, id=1))
+                found.append(names.rows)
+
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(0.2)
+        first.send(ADD, id=2, name="乙")
+        first.close(commit=True)
+    waiting.join()
+    assert found == [("甲",), [("乙",)]]
+
+
+def test_what_would_follow_is_asked_for_when_nothing_comes(engine: Engine) -> None:
+    with engine.connect() as connection, connection.begin():
+        tx = Tx(connection)
+        with tx.savepoint():
+            names = tx.follow(NAMES, least=0)
+        assert names.rows == []
+        with pytest.raises(ZeroDivisionError), tx.savepoint():  # noqa: PT012
+            tx.follow(NAMES, least=0)
+            raise ZeroDivisionError
+        tx.send(ADD, id=1, name="甲")
+        assert tx.all(NAMES, least=0) == [("甲",)]
 
 
 def test_a_transaction_stands_on_one_connection_of_the_pool_and_the_next_may_take_it(
