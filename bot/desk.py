@@ -80,7 +80,10 @@ class Desk:
         with self.engine.connect() as connection:
             trial = connection.begin()
             try:
-                return job(Tx(connection))
+                tx = Tx(connection)
+                result = job(tx)
+                tx.flush()
+                return result
             finally:
                 trial.rollback()
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from handlers.event import Event
 from storage import inbox, members, programmes
-from storage.db import Sent, Tx
+from storage.db import Tx
+from storage.journeys import Sent
 from storage.members import Member
 from storage.programmes import Defaults, Group, Programme
 

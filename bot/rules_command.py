@@ -138,8 +138,9 @@ def _apply(engine: Engine, options: argparse.Namespace) -> int:
     if counted is not None:
         _report(counted)
     with engine.connect() as connection, connection.begin() as transaction:
+        tx = Tx(connection)
         number = rulebooks.publish(
-            Tx(connection),
+            tx,
             options.programme,
             document,
             author=options.author,
@@ -148,6 +149,7 @@ def _apply(engine: Engine, options: argparse.Namespace) -> int:
             now=now,
             force=options.force,
         )
+        tx.close()
         if options.dry_run:
             transaction.rollback()
     effective = _moment(_midnight(options.effective, zone, now), zone)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.books import Books
-from storage.sql import Insert, Wired
+from storage.journeys import Journeys, Sent, order
+from storage.sql import Insert
 from storage.sql import Sql as Sql  # noqa: PLC0414 - for everything that takes a Tx
-from storage.wire import Answer, Statement, Wire
+from storage.wire import Wire
 
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 SQLITE_VERSION_MIN = (3, 35, 0)  # RETURNING
@@ -41,6 +41,7 @@ SQLITE_PRAGMAS = (
     "wal_autocheckpoint=10000",
 )
 POSTGRES_CONNECT = {
+    "prepare_threshold": None,  # else the driver, after a DROP, has ours deallocated as well
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -49,52 +50,6 @@ POSTGRES_CONNECT = {
 }
 
 sqlite3.register_adapter(date, date.isoformat)
-
-
-class Sent:
-    """A statement that nobody waits for yet: it reaches the server with another that is."""
-
-    __slots__ = ("_count", "_rows", "_tx")
-
-    def __init__(self, tx: "Tx") -> None:
-        """Take the transaction that it is a part of."""
-        self._tx = tx
-        self._count: int | None = None
-        self._rows: Sequence[Any] = ()
-
-    def arrived(self, count: int, rows: Sequence[Any]) -> None:
-        """Note how many rows it has changed or found, and what it has found."""
-        self._count, self._rows = count, rows
-
-    @property
-    def count(self) -> int:
-        """How many rows it has changed. Errors: its own, if it has not been heard of before."""
-        self._wait()
-        assert self._count is not None
-        return self._count
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """What it has found, as tuples. Errors: its own, if it has not been heard of before."""
-        self._wait()
-        return self._rows
-
-    def _wait(self) -> None:
-        if self._count is None:
-            self._tx.flush()
-
-
-@cache
-def _order(text: str) -> Sql:
-    """Return a statement about the transaction itself."""
-    return Sql(text)
-
-
-BEGIN = _order("BEGIN")
-BEGIN_READING = _order("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-COMMIT = _order("COMMIT")
-Unsent = tuple[Wired, Sequence[Any], Sent | None]
-"""A statement, its values, and who hears what became of it: nobody, of a savepoint."""
 
 
 class Tx:
@@ -118,13 +73,15 @@ class Tx:
         driver: Any = connection.connection.driver_connection
         self._driver = driver
         self._cursor: Any = driver.cursor()
+        self._journeys: Journeys | None = None
+        """To PostgreSQL; SQLite is no way off."""
         if not self.is_sqlite:
-            self._wire: Wire = connection.info.get(WIRE) or Wire(driver)
-            connection.info[WIRE] = self._wire
-        self._unsent: list[Unsent] = []
-        self._following: list[Unsent] = []
+            wire = connection.info.get(WIRE) or Wire(driver)
+            connection.info[WIRE] = wire
+            self._journeys = Journeys(wire, writes=writes)
         self._depth = 0
-        self._unreleased = 0
+        self._left: dict[int, str] = {}
+        """The savepoint that was left last, and is not closed yet, by its depth."""
         self._later: dict[Insert, list[Sequence[Any]]] = {}
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
@@ -132,20 +89,24 @@ class Tx:
     @property
     def alive(self) -> bool:
         """Whether the transaction still stands: some errors undo all of it, not one statement."""
-        return bool(self._driver.in_transaction) if self.is_sqlite else self._wire.alive
+        if self._journeys is not None:
+            return self._journeys.alive
+        return bool(self._driver.in_transaction)
 
     @property
     def core(self) -> Connection:
         """The SQLAlchemy connection of the same transaction."""
-        if self._unsent or self._following or not (self.is_sqlite or self.writes):
-            self._deliver()  # a transaction that only reads must have begun as such
+        if self._journeys is not None:
+            with self._under_way():
+                self._journeys.begin()
         return self._core
 
     def run(self, sql: Sql, **values: Any) -> Any:
         """Execute a statement; return its cursor, on SQLite good until the next statement."""
-        if self.is_sqlite:
+        if self._journeys is None:
             return self._cursor.execute(sql.sqlite, values)
-        return self._deliver((sql, [values[name] for name in sql.names]))
+        with self._under_way():
+            return self._journeys.run(sql, [values[name] for name in sql.names])
 
     def send(self, sql: Sql, **values: Any) -> Sent:
         """Execute a statement whose result is not needed at once: it goes before the next one.
@@ -153,39 +114,38 @@ class Tx:
         What goes wrong with it is raised by a later statement, at the latest when its savepoint
         or the transaction ends.
         """
-        return self._put(self._unsent, sql, values)
+        if self._journeys is None:
+            return self._at_once(sql, values)
+        return self._journeys.send(sql, [values[name] for name in sql.names])
 
     def follow(self, sql: Sql, **values: Any) -> Sent:
         """Execute a statement right after the next one, so that it sees what that one waits for."""
-        return self._put(self._following, sql, values)
+        if self._journeys is None:
+            return self._at_once(sql, values)
+        return self._journeys.follow(sql, [values[name] for name in sql.names])
 
-    def _put(self, line: list[Unsent], sql: Sql, values: dict[str, Any]) -> Sent:
-        sent = Sent(self)
-        if self.is_sqlite:
-            cursor = self._driver.execute(sql.sqlite, values)
-            rows = cursor.fetchall()
-            sent.arrived(cursor.rowcount, rows)
-        else:
-            line.append((sql, [values[name] for name in sql.names], sent))
+    def _at_once(self, sql: Sql, values: dict[str, Any]) -> Sent:
+        sent = Sent(self.flush)
+        cursor = self._driver.execute(sql.sqlite, values)
+        rows = cursor.fetchall()
+        sent.arrived(cursor.rowcount, rows)
         return sent
 
     def flush(self) -> None:
         """Let what has been sent arrive."""
-        if self._unsent or self._following:
-            self._deliver()
+        if self._journeys is not None:
+            with self._under_way():
+                self._journeys.flush()
 
-    def _deliver(self, *this: Statement) -> Answer | None:
-        """Execute what has been sent, this, and what follows it, in one journey to the server."""
-        before, after = self._unsent, self._following
-        self._unsent, self._following = [], []
-        begins = [(BEGIN if self.writes else BEGIN_READING, ())] if self._wire.idle else []
-        first, second = ([(sql, values) for sql, values, _ in some] for some in (before, after))
-        answers = self._wire.execute([*begins, *first, *this, *second])[len(begins) :]
-        mine = answers.pop(len(before)) if this else None
-        for (_, _, sent), answer in zip([*before, *after], answers, strict=True):
-            if sent is not None:
-                sent.arrived(answer.rowcount, answer.fetchall() if answer.columns else ())
-        return mine
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Tell the pool of a connection that did not survive a journey, whatever ended it."""
+        try:
+            yield
+        except BaseException:
+            if self._driver.closed:
+                self._core.invalidate()
+            raise
 
     def one(self, sql: Sql, **values: Any) -> Any:
         """Return the first row as a tuple, or None."""
@@ -206,12 +166,11 @@ class Tx:
             self.insert(into, rows)
         self._later.clear()
         self.books.close(self)  # last: what it locks, every other batch waits for
-        if not commit or self.is_sqlite:
+        if commit and self._journeys is not None:
+            with self._under_way():
+                self._journeys.commit()
+        else:
             self.flush()
-        elif self._unsent or not self._wire.idle:
-            end = self._deliver((COMMIT, ()))
-            if end is None or end.tag != "COMMIT":  # what failed before has undone everything
-                raise psycopg.errors.InFailedSqlTransaction("nothing was committed")
 
     def each(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement with `?` for each row, given as tuples in its order."""
@@ -220,10 +179,11 @@ class Tx:
 
     def insert(self, into: Insert, rows: Sequence[Sequence[Any]]) -> None:
         """Write new rows; PostgreSQL gets many by COPY, and few like anything that is sent."""
-        if self.is_sqlite:
+        if self._journeys is None:
             self._cursor.executemany(into.sqlite, rows)
         elif len(rows) <= FEW_ROWS:
-            self._unsent += [(into, row, Sent(self)) for row in rows]
+            for row in rows:
+                self._journeys.send(into, row)
         else:
             self.flush()
             columns = ", ".join(into.columns)
@@ -238,56 +198,68 @@ class Tx:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Run one unit of work: kept whole, or undone whole when it raises."""
+        """Run one unit of work: kept whole, or undone whole when it raises.
+
+        On PostgreSQL it is opened by the unit's first journey, and closed by the next unit's.
+        """
+        if self._journeys is not None and self._journeys.pending:
+            self.flush()  # it belongs to the work around this unit
         marks = {into: len(rows) for into, rows in self._later.items()}
-        books = self.books.copy()
-        unsent, length, unreleased = self._unsent, len(self._unsent), self._unreleased
+        books, left = self.books.copy(), self._left.copy()
+        mark = self._journeys.mark() if self._journeys is not None else None
         self._depth += 1
-        name = f"unit{self._depth}"
-        self._open_savepoint(name)
+        name = self._open_savepoint()
         try:
             yield
-            if self._following or any(sent for _, _, sent in self._unsent):
-                self.flush()  # what goes wrong with it is this unit's
+            self._end_unit()
         except BaseException:
-            if not self.is_sqlite and self._unsent is unsent:  # nothing has left yet
-                del unsent[length:]
-                self._following.clear()
-                self._unreleased = unreleased
-            else:
-                self._undo(_order(f"ROLLBACK TO SAVEPOINT {name}"))
-                self._unreleased = self._depth
             for into, rows in self._later.items():
                 del rows[marks.get(into, 0) :]
             self.books = books
             self.seen.clear()
+            if mark is not None and self._journeys is not None and self._journeys.take_back(mark):
+                self._left = left
+            else:
+                self._undo(order(f"ROLLBACK TO SAVEPOINT {name}"))
             raise
-        else:
-            self._unreleased = self._depth
         finally:
             self._depth -= 1
 
-    def _open_savepoint(self, name: str) -> None:
-        """Open a savepoint, and first close the one before it at this depth, if any.
+    def _open_savepoint(self) -> str:
+        """Open a savepoint and return its name; first close the one before it, if any.
 
-        A commit closes the last. Savepoints that pile up would cost PostgreSQL memory and speed.
+        Two names take turns: if the new one never comes to be, going back to it fails, instead of
+        undoing the unit before. Savepoints that pile up would cost PostgreSQL memory and speed; a
+        commit closes the last.
         """
-        orders = [f"SAVEPOINT {name}"]
-        if self._unreleased == self._depth:
-            orders.insert(0, f"RELEASE SAVEPOINT {name}")
-        for order in orders:
-            if self.is_sqlite:
-                self._cursor.execute(order)
+        before = self._left.pop(self._depth, "")
+        turn = "a" if before.endswith("b") else "b"
+        name = self._left[self._depth] = f"unit{self._depth}{turn}"
+        self._left = {depth: each for depth, each in self._left.items() if depth <= self._depth}
+        orders = [f"RELEASE SAVEPOINT {before}"] if before else []
+        for text in (*orders, f"SAVEPOINT {name}"):
+            if self._journeys is None:
+                self._cursor.execute(text)
             else:
-                self._unsent.append((_order(order), (), None))
-        self._unreleased = 0
+                self._journeys.order(order(text))
+        return name
 
-    def _undo(self, order: Sql) -> None:
-        if not self.is_sqlite:
-            self._unsent, self._following = [], []
-            self._wire.execute([(order, ())])
-        elif self.alive:  # SQLite may have undone everything by itself
-            self._cursor.execute(order.sqlite)
+    def _end_unit(self) -> None:
+        """Hear what became of all that the unit has sent. Errors: its own."""
+        if self._journeys is None:
+            return
+        if self._journeys.pending:
+            self.flush()
+        if not self._journeys.alive:  # somebody has kept an error to himself
+            raise psycopg.errors.InFailedSqlTransaction("the unit broke its transaction")
+
+    def _undo(self, back: Sql) -> None:
+        if self._journeys is None:
+            if self.alive:  # SQLite may have undone everything by itself
+                self._cursor.execute(back.sqlite)
+        elif not self._driver.closed:
+            with self._under_way():
+                self._journeys.run(back)
 
 
 def open_engine(url: str, *, workers: int = 4) -> Engine:

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from storage.db import Sent, Sql, Tx, to_ms
+from storage.db import Sql, Tx, to_ms
+from storage.journeys import Sent
 
 KEEP = timedelta(days=3)
 """Longer than any platform redelivers, shorter than the week of silence after which Telegram

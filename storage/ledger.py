@@ -13,8 +13,9 @@ from datetime import date, datetime, timedelta
 from storage import account as accounts
 from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text, read_lots
 from storage.books import POINTS
-from storage.db import Sent, Sql, Tx, to_day, to_ms
+from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
+from storage.journeys import Sent
 from storage.movement import (
     PAID_DEBT,
     PROGRAMME,

@@ -6,10 +6,10 @@ it carries one statement or eight (docs/decisions/0020). Whatever is not hot use
 """
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -24,15 +24,23 @@ from storage.sql import Wired
 PREPARE_AFTER = 3
 """A statement that a connection has executed so often is prepared."""
 PREPARED_MAX = 400
+PAGE = 1_000
+"""So many rows are made at a time where they are gone through."""
 _UNKNOWN, _BOOL, _INT8, _DATE = 0, 16, 20, 1082
 """Numbers of types. A text is sent as of unknown type, as the driver does: it fits any column."""
 _GOOD = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _FORGOTTEN = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """Somebody has deallocated what was prepared, or a table has other columns now."""
 
-Statement = tuple[Wired, Sequence[Any]]
-"""What is executed, and its values in the order of their numbers."""
 _Key = tuple[Wired, tuple[int, ...]]
+
+
+class Call(NamedTuple):
+    """A statement with its values, in the form in which libpq takes them."""
+
+    sql: Wired
+    types: tuple[int, ...]
+    texts: list[bytes | None]
 
 
 class Answer:
@@ -61,26 +69,21 @@ class Answer:
 
     def fetchone(self) -> Any:
         """Return the next row as a tuple, or None."""
-        return next(self, None)
+        return next(iter(self._some(1)), None)
 
     def fetchall(self) -> Sequence[Any]:
         """Return all rows that are left, as tuples."""
-        first, self._row = self._row, self._result.ntuples
-        self._read.set_pgresult(self._result)
-        return self._read.load_rows(first, self._row, tuple)
+        return self._some(self._result.ntuples)
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the rows that are left."""
-        return self
+        while rows := self._some(PAGE):
+            yield from rows
 
-    def __next__(self) -> Any:
-        """Return the next row."""
-        if self._row >= self._result.ntuples:
-            raise StopIteration
+    def _some(self, most: int) -> Sequence[Any]:
+        first, self._row = self._row, min(self._row + most, self._result.ntuples)
         self._read.set_pgresult(self._result)
-        row = self._read.load_row(self._row, tuple)
-        self._row += 1
-        return row
+        return self._read.load_rows(first, self._row, tuple)
 
 
 class Wire:
@@ -91,8 +94,8 @@ class Wire:
         self._driver = connection
         self._pq: PGconn = connection.pgconn
         self._read: Transformer = NewTransformer(connection)
-        self._encoding = connection.info.encoding
-        connection.prepare_threshold = None  # or after a DROP it has ours deallocated as well
+        encoding = connection.info.encoding
+        self._encoding = "utf-8" if encoding == "ascii" else encoding  # SQL_ASCII takes any bytes
         self._uses: dict[_Key, int] = {}
         self._names: dict[_Key, bytes] = {}
         self._number = count()
@@ -106,22 +109,29 @@ class Wire:
         return self._pq.transaction_status == TransactionStatus.IDLE
 
     @property
-    def alive(self) -> bool:
-        """Whether a statement may follow: neither the connection nor its transaction is broken."""
-        return self._pq.transaction_status in {TransactionStatus.IDLE, TransactionStatus.INTRANS}
+    def sound(self) -> bool:
+        """Whether a transaction is open that another statement may join."""
+        return self._pq.transaction_status == TransactionStatus.INTRANS
 
-    def execute(self, statements: Sequence[Statement]) -> list[Answer]:
+    def call(self, sql: Wired, values: Iterable[Any] = ()) -> Call:
+        """Return a statement with its values, in the order of their numbers.
+
+        Errors: psycopg.DataError and others for what PostgreSQL cannot be told.
+        """
+        dumped = [self._dump(value) for value in values]
+        return Call(sql, tuple(type_ for type_, _ in dumped), [text for _, text in dumped])
+
+    def execute(self, calls: Sequence[Call]) -> list[Answer]:
         """Execute statements in order and return their answers.
 
         What follows one that fails is not executed. Errors: psycopg.Error.
         """
-        calls = [(sql, [self._dump(value) for value in values]) for sql, values in statements]
         sent: list[_Key | None] = []
         """For each answer that will come what it prepares, or None."""
         try:
             self._pq.enter_pipeline_mode()
             for call in calls:
-                sent += self._send(*call)
+                sent += self._send(call)
             self._pq.pipeline_sync()
             self._push()
             results = [self._result() for _ in sent]
@@ -146,9 +156,9 @@ class Wire:
             raise error
         return answers
 
-    def _send(self, sql: Wired, values: list[tuple[int, bytes | None]]) -> list[_Key | None]:
-        types, texts = [type_ for type_, _ in values], [text for _, text in values]
-        key = (sql, tuple(types))
+    def _send(self, call: Call) -> list[_Key | None]:
+        sql, types, texts = call
+        key = (sql, types)
         name = self._names.get(key)
         if name is not None:
             self._pq.send_query_prepared(name, texts)

@@ -8,7 +8,7 @@ import gc
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,10 +31,12 @@ from bot.sender import Sender
 from bot.worker import Asked, Outcome, Worker
 from handlers.event import Event
 from handlers.router import Router, discover
-from storage.db import BEGIN, COMMIT, SQLITE_PRAGMAS, Sql, Tx, open_engine
+from storage.db import SQLITE_PRAGMAS, Sql, Tx, open_engine
+from storage.journeys import BEGIN, COMMIT
 from storage.limits import Limiter
 from storage.programmes import Defaults
-from storage.wire import Answer, Statement, Wire
+from storage.sql import Wired
+from storage.wire import Answer, Call, Wire
 from tests.bench.awards import settled
 from tests.bench.community import BOT, BOT_NAME, noon, plain
 
@@ -254,13 +256,20 @@ class _RecordingWire:
 
     def __init__(self, wire: Wire, steps: list[Step]) -> None:
         self._wire, self._steps = wire, steps
+        self._values: dict[int, list[Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)
 
-    def execute(self, statements: Sequence[Statement]) -> list[Answer]:
-        answers = self._wire.execute(statements)
-        for (sql, values), answer in zip(statements, answers, strict=True):
+    def call(self, sql: Wired, values: Iterable[Any] = ()) -> Call:
+        call = self._wire.call(sql, values)
+        self._values[id(call.texts)] = list(values)
+        return call
+
+    def execute(self, calls: Sequence[Call]) -> list[Answer]:
+        answers = self._wire.execute(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            sql, values = call.sql, self._values.pop(id(call.texts))
             if sql in {BEGIN, COMMIT}:
                 continue
             if isinstance(sql, Sql):
@@ -282,8 +291,9 @@ def recorder(steps: list[Step]) -> type[Tx]:
             super().__init__(connection, careful=careful)
             steps.append(("begin", "", None))
             self._cursor = _Recorder(self._cursor, steps)
-            if not self.is_sqlite:
-                self._wire: Any = _RecordingWire(self._wire, steps)
+            if self._journeys is not None:
+                wire: Any = _RecordingWire(self._journeys.wire, steps)
+                self._journeys.wire = wire
 
     return RecordingTx
 

@@ -211,20 +211,27 @@ def test_a_job_that_raises_leaves_nothing_and_its_neighbours_stand(engine: Engin
         rename("half")(tx)
         tx.run(Sql("SELECT nothing FROM nowhere"))
 
+    def untellable(tx: Tx) -> None:
+        tx.one(NAME, id="\ud800")
+
     async def play() -> None:
         async with house.dispatching(engine) as dispatcher:
             go = threading.Event()
             held = asyncio.ensure_future(dispatcher.run(lambda _tx: go.wait(10)))
             await asyncio.sleep(0.05)
             first = dispatcher.submit(house.checkin(1))
-            jobs = [asyncio.ensure_future(dispatcher.run(job)) for job in (bad, refused)]
+            jobs = [
+                asyncio.ensure_future(dispatcher.run(job)) for job in (untellable, bad, refused)
+            ]
             await asyncio.sleep(0)
             last = dispatcher.submit(house.checkin(2))
             go.set()
-            with pytest.raises(LookupError, match="not found"):
+            with pytest.raises(UnicodeEncodeError):
                 await jobs[0]
-            with pytest.raises(DATABASE_ERRORS):
+            with pytest.raises(LookupError, match="not found"):
                 await jobs[1]
+            with pytest.raises(DATABASE_ERRORS):
+                await jobs[2]
             assert [(await done).state for done in (first, last)] == ["done", "done"]
             await held
 
