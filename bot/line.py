@@ -53,7 +53,7 @@ class Item:
 
     @property
     def _is_special(self) -> bool:
-        return self.reply.once or self.tries > 0 or bool(self.parts)
+        return self.reply.once or self.reply.alone or self.tries > 0 or bool(self.parts)
 
 
 @dataclass(slots=True, eq=False)

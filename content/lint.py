@@ -9,6 +9,7 @@ from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRu
 
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
 VALID_DAYS_MIN = 365
+GIFT_DAYS_MIN = 7
 FORBIDDEN = {
     "提现": "points are never paid out in money",
     "套现": "points are never paid out in money",
@@ -41,7 +42,14 @@ class Finding(NamedTuple):
 
 def lint(rules: Rulebook) -> tuple[Finding, ...]:
     """Return what is to be said about the rules, what refuses them first."""
-    found = (*_names(rules), *_sharing(rules), *_rebate(rules), *_validity(rules), *_levels(rules))
+    found = (
+        *_names(rules),
+        *_sharing(rules),
+        *_rebate(rules),
+        *_validity(rules),
+        *_levels(rules),
+        *_gifts(rules),
+    )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
@@ -137,3 +145,15 @@ def _levels(rules: Rulebook) -> Iterator[Finding]:
         yield Finding("warn", "levels.grace_days", "0: a level is lost without a day to catch up")
     if rules.compensation.approve == 1:
         yield Finding("warn", "compensation.approve", "1: whoever proposes it also decides it")
+
+
+def _gifts(rules: Rulebook) -> Iterator[Finding]:
+    gift, most = rules.redeem.gift, rules.programme.caps.earn_per_day
+    if not gift.allowed:
+        return
+    if gift.account_days_min < GIFT_DAYS_MIN:
+        words = f"{gift.account_days_min}: new accounts can collect points for another at once"
+        yield Finding("warn", "redeem.gift.account_days_min", words)
+    if gift.per_day_points > most:
+        words = f"{gift.per_day_points}: more than a member can earn in a day ({most})"
+        yield Finding("warn", "redeem.gift.per_day_points", words)

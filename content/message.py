@@ -45,6 +45,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rather lost than said twice (posts). Answers are rather said twice than lost."""
     life_s: int = 900
     """Not sent any more when this many seconds have passed since the event."""
+    alone: bool = False
+    """Never merged with other answers into one message: its buttons change that message."""
 
 
 class Refusal(Exception):  # noqa: N818 - a polite no is an answer, not an error

@@ -29,8 +29,8 @@ _JOINER = "\u200d"
 _SELECTOR = "\ufe0f"
 
 
-def clean_name(raw: str, *, fallback: str) -> str:
-    """Return a name of 1 to 24 visible characters on one line.
+def clean_name(raw: str, *, fallback: str, most: int = NAME_MAX) -> str:
+    """Return a name of 1 to 24 (or `most`) visible characters on one line.
 
     Control, direction and zero-width characters go (the emoji joiner stays between emoji), runs
     of white space and of combining marks shrink, the rest is cut with an ellipsis. Nothing left:
@@ -38,7 +38,7 @@ def clean_name(raw: str, *, fallback: str) -> str:
     """
     kept: list[str] = []
     marks = 0
-    for character in unicodedata.normalize("NFC", raw[: NAME_MAX * 20]):
+    for character in unicodedata.normalize("NFC", raw[: most * 20]):
         category = unicodedata.category(character)
         if character == _JOINER:
             if kept and unicodedata.category(kept[-1]) in {"So", "Sk", "Mn"}:
@@ -56,8 +56,8 @@ def clean_name(raw: str, *, fallback: str) -> str:
         return fallback
     name = name.translate(_NO_LINKS)  # a name must not call or link to anybody
     name = re.sub(r"\.(?=\w{2})", "．", name)
-    if len(name) > NAME_MAX:
-        name = name[: NAME_MAX - 1].rstrip(f" {_JOINER}") + "…"
+    if len(name) > most:
+        name = name[: most - 1].rstrip(f" {_JOINER}") + "…"
     return name
 
 

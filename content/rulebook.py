@@ -20,7 +20,7 @@ from content.texts import LOCALES
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
-RESERVED = ("checkin", "activity", "makeup", "rebate", "compensation", "write_off")
+RESERVED = ("checkin", "activity", "makeup", "gift", "rebate", "compensation", "write_off")
 """Rules with a section of their own: no earn rule may have their names."""
 EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured")
 CUSTOM = "custom."
@@ -255,6 +255,30 @@ class RebateRules(_Rules):
     steps: Many[RebateStep] = ()
 
 
+class GiftRules(_Rules):
+    """What a member may give to others in a day: so many points, in so many gifts; 0 allows none.
+
+    Both must have been members for so many days. What nobody accepts goes back after
+    `expires_h` hours.
+    """
+
+    per_day_points: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    per_day_n: Annotated[int, Field(ge=0, le=1_000)] = 3
+    account_days_min: DaysOrNone = 14
+    expires_h: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @property
+    def allowed(self) -> bool:
+        """Whether anything can be given at all."""
+        return self.per_day_points > 0 and self.per_day_n > 0
+
+
+class RedeemRules(_Rules):
+    """What points can be used for."""
+
+    gift: GiftRules = GiftRules()
+
+
 class ValueDropRules(_Rules):
     """A fall of the point's value by so many per cent over so many months is made good."""
 
@@ -312,6 +336,7 @@ class Rulebook(_Rules):
     levels: LevelsRules = LevelsRules()
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
+    redeem: RedeemRules = RedeemRules()
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()

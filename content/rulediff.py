@@ -91,6 +91,10 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
         yield f"wallet.{wallet.id}", 1
         yield f"wallet.{wallet.id}.value_fen", wallet.value_fen
         yield f"wallet.{wallet.id}.per_yuan", exact(wallet.per_yuan or 0)
+    gift = rules.redeem.gift
+    for name in ("per_day_points", "per_day_n", "expires_h"):
+        yield f"redeem.gift.{name}", getattr(gift, name)
+    yield "redeem.gift.account_days_min", -gift.account_days_min
     yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)

@@ -45,6 +45,13 @@ class Sender(msgspec.Struct, frozen=True):
     locale: str = ""
 
 
+class Mention(msgspec.Struct, frozen=True):
+    """Somebody called in a message: `words` as they stand in it; `who` where the platform says."""
+
+    words: str
+    who: Sender | None = None
+
+
 class Event(msgspec.Struct, frozen=True):
     """One thing that happened once.
 
@@ -71,6 +78,10 @@ class Event(msgspec.Struct, frozen=True):
     """For a tap: its message has such a button (`message.alike`). What is pressed can be forged."""
     secondhand: bool = False
     """Forwarded, or written by way of a bot: not the sender's own words."""
+    mentions: tuple[Mention, ...] = ()
+    """Who is called in a message, the bot left out."""
+    answers: Sender | None = None
+    """Whose message this one replies to."""
     target: str = ""
     """Who or what it concerns: the new chat id of a migration, the one who joined."""
     lacks: tuple[Right, ...] = ()

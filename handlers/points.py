@@ -11,7 +11,8 @@ from content.message import Refusal, Reply
 from content.names import clean_name, isolate
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards, history, ledger, levels
+from storage import boards, gifts, history, ledger, levels, members
+from storage.history import Movement
 
 router = Router()
 LINES, LINES_MAX = 10, 30
@@ -76,7 +77,7 @@ def statement(ctx: Context) -> Reply:
         return Reply(ctx.texts.say("ledger.empty", name=ctx.name), ctx.row("checkin"), private=True)
     rows = [ctx.texts.say("ledger.head", name=ctx.name, balance=ctx.member.available)]
     for line in lines:
-        reason = _reason(ctx, line.reason)
+        reason = ctx.texts.say(line.reason, who=line.who) if line.who else _reason(ctx, line.reason)
         if line.times > 1:
             reason = ctx.texts.say("ledger.times", reason=reason, n=line.times)
         rows.append(
@@ -96,13 +97,17 @@ class _Line(NamedTuple):
     reason: str
     bucket: str
     times: int = 1
+    who: str = ""
+    """For a gift, the other one's name; `reason` is then the text's own key."""
 
 
 def _lines(ctx: Context, count: int) -> list[_Line]:
     lines: list[_Line] = []
     moves = history.movements(ctx.tx, ctx.programme.id, ctx.member.id)
     for move in islice(moves, ROWS_MAX):
-        line = _Line(move.day, move.amount, move.reason, move.bucket)
+        if move.bucket == "held" and move.amount < 0:
+            continue  # it was told when it was set aside
+        line = _line(ctx, move)
         last = lines[-1] if lines else None
         if last and line.reason == "activity" and (last.day, last.reason) == (line.day, "activity"):
             lines[-1] = last._replace(amount=last.amount + line.amount, times=last.times + 1)
@@ -111,6 +116,21 @@ def _lines(ctx: Context, count: int) -> list[_Line]:
         else:
             break
     return lines
+
+
+def _line(ctx: Context, move: Movement) -> _Line:
+    """Return a movement as its member feels it: what is set aside has gone."""
+    amount = -move.amount if move.bucket == "held" else move.amount
+    line = _Line(move.day, amount, move.reason, move.bucket)
+    if not move.reason.startswith("gift"):
+        return line
+    gift = gifts.of_movement(ctx.tx, ctx.programme.id, move.id, move.key)
+    if gift is None:
+        return line
+    given = gift.giver_id == ctx.member.id
+    other = members.name(ctx.tx, ctx.programme.id, gift.receiver_id if given else gift.giver_id)
+    key = f"reason.{move.reason}" if given else "reason.gift_received"
+    return line._replace(reason=key, who=isolate(other))
 
 
 def _reason(ctx: Context, reason: str) -> str:

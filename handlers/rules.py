@@ -21,6 +21,7 @@ def rules(ctx: Context) -> Reply:
         *_earn(ctx),
         *_levels(ctx),
         *_rebate(ctx),
+        *_gifts(ctx),
         *_keeping(ctx),
     )
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
@@ -109,6 +110,18 @@ def _rebate(ctx: Context) -> Iterator[str]:
     wallet = next(names, "")
     if steps and wallet:
         yield ctx.texts.say("rules.rebate", wallet=wallet, steps=SEPARATOR.join(steps))
+
+
+def _gifts(ctx: Context) -> Iterator[str]:
+    """Tell what members may give each other."""
+    gift = ctx.rules.redeem.gift
+    if not gift.allowed:
+        return
+    yield ctx.texts.say(
+        "rules.gift", times=gift.per_day_n, most=gift.per_day_points, hours=gift.expires_h
+    )
+    if gift.account_days_min:
+        yield ctx.texts.say("rules.gift_days", days=gift.account_days_min)
 
 
 def _keeping(ctx: Context) -> Iterator[str]:

@@ -63,6 +63,8 @@ class Account(msgspec.Struct, gc=False):
     owed_since: date = NEVER
     earned_week: date = date.min
     earned_month: date = date.min
+    gifted: int = 0
+    gifted_spent: int = 0
 
     @property
     def key(self) -> AccountKey:

@@ -81,6 +81,23 @@ _CHECKS = {
         " ON h.programme_id = a.programme_id AND h.owner_id = a.owner_id AND h.wallet = a.wallet"
         " WHERE a.held <> COALESCE(h.held, 0)"
     ),
+    "a gift stands as the points that were set aside for it": Sql(
+        "SELECT g.programme_id, g.id FROM gift g LEFT JOIN hold h"
+        " ON h.programme_id = g.programme_id AND h.id = g.id"
+        " WHERE h.id IS NULL OR h.owner_id <> g.giver_id OR h.amount <> g.amount"
+        " OR h.state <> CASE g.state WHEN 'offered' THEN 'open' WHEN 'accepted' THEN 'captured'"
+        " ELSE 'released' END"
+    ),
+    "an accepted gift went to its receiver": Sql(
+        "SELECT g.programme_id, g.id FROM gift g JOIN hold h"
+        " ON h.programme_id = g.programme_id AND h.id = g.id LEFT JOIN posting p"
+        " ON p.programme_id = h.programme_id AND p.key = h.ended_key"
+        " WHERE g.state = 'accepted' AND COALESCE(p.to_owner, 0) <> g.receiver_id"
+    ),
+    "no more of what is available came as gifts than there is": Sql(
+        "SELECT programme_id, owner_id, wallet FROM account"
+        " WHERE gifted < 0 OR gifted_spent < 0 OR gifted > available"
+    ),
     "what pends is the sum of what matures": Sql(
         "SELECT a.programme_id, a.owner_id, a.wallet FROM account a LEFT JOIN"
         " (SELECT programme_id, owner_id, wallet, SUM(remaining) AS pending FROM maturing"

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from content.rulebook import POINTS, Rulebook
-from storage import chores, debts, holds, levels, programmes, rebates, tallies
+from storage import chores, debts, gifts, holds, levels, programmes, rebates, tallies
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import account, expire, move
@@ -118,7 +118,8 @@ def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
     today = now.astimezone(here.zone).date()
     over = Undo(f"{today}/hold-over", "hold_over", "clock", now, today)
     return (
-        holds.release_due(tx, programme_id, over)
+        gifts.expire_due(tx, programme_id, today, now)
+        + holds.release_due(tx, programme_id, over)
         + mature_due(tx, programme_id, today, now, rules=here.rules)
         + expire_due(tx, programme_id, today, now)
     )

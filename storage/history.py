@@ -23,6 +23,7 @@ class Movement(NamedTuple):
     bucket: str
     reason: str
     after: int
+    key: str = ""
 
 
 def statement(
@@ -66,6 +67,7 @@ def movements(
             row.to_bucket if incoming else row.from_bucket,
             row.reason,
             row.to_after if incoming else row.from_after,
+            row.key,
         )
         # between two buckets of one account the source was touched first: its link is the old one
         next_id = row.from_prev if outgoing else row.to_prev

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from storage.account import read_lots, whole
 from storage.db import Sql, Tx, to_ms
-from storage.ledger import account, balance, known_row, move, once
+from storage.ledger import balance, known_row, move, once
 from storage.movement import (
     PROGRAMME,
     GoneError,
@@ -22,6 +22,9 @@ from storage.movement import (
 from storage.pages import Row
 from storage.undoing import Undo
 
+RULE = "hold"
+_GOALS = ("redeemed", "available")
+
 _MAKE = Sql(
     "INSERT INTO hold (programme_id, id, owner_id, wallet, key, amount, lots, made_ms, due_ms)"
     " VALUES (:programme, :id, :owner, :wallet, :key, :amount, :lots, :made, :due)"
@@ -36,8 +39,9 @@ _GET = Sql(
     " WHERE programme_id = :programme AND id = :id"
 )
 _DUE = Sql(
-    "SELECT id FROM hold WHERE programme_id = :programme AND state = 'open' AND due_ms <= :now"
-    " ORDER BY due_ms LIMIT :most"
+    "SELECT h.id FROM hold h WHERE h.programme_id = :programme AND h.state = 'open'"
+    " AND h.due_ms <= :now AND NOT EXISTS (SELECT 1 FROM gift g"
+    " WHERE g.programme_id = h.programme_id AND g.id = h.id) ORDER BY h.due_ms LIMIT :most"
 )
 
 
@@ -53,15 +57,15 @@ class Hold(NamedTuple):
 
 
 def hold(tx: Tx, payment: Posting, *, due: datetime) -> Hold:
-    """Set points aside. `payment` is what capturing will do: from `available` to the programme.
+    """Set points aside. `payment` is what capturing will do: pay the programme, or give.
 
     The same key again returns the first hold, whatever has become of it.
     Errors: InsufficientError (who owes has nothing available), KeyConflictError, LedgerError.
     """
     check(payment)
     owner = payment.source.owner_id
-    if (payment.source.bucket, payment.target.bucket) != ("available", "redeemed"):
-        raise LedgerError("what is set aside is a payment")
+    if payment.source.bucket != "available" or payment.target.bucket not in _GOALS:
+        raise LedgerError("what is set aside is a payment or a gift")
     aside = payment._replace(target=Side(owner, "held"))
     posted = once(tx, aside, Terms())
     if posted.replayed:
@@ -91,22 +95,31 @@ def get(tx: Tx, programme_id: int, hold_id: int) -> Hold | None:
     return Hold._make(row) if row else None
 
 
-def capture(tx: Tx, programme_id: int, hold_id: int, undo: Undo) -> Posted:
-    """Take what is set aside for good. Errors: GoneError when the hold is no longer open."""
-    return _end(tx, programme_id, hold_id, undo, "captured")
+def capture(
+    tx: Tx, programme_id: int, hold_id: int, undo: Undo, *, to: int = PROGRAMME, rule: str = RULE
+) -> Posted:
+    """Take what is set aside for good, or give it `to` a member, with the last days of its lots.
+
+    Errors: GoneError when the hold is no longer open.
+    """
+    target = Side(PROGRAMME, "redeemed") if to == PROGRAMME else Side(to, "available")
+    return _end(tx, programme_id, hold_id, undo, _Ending("captured", target, rule))
 
 
-def release(tx: Tx, programme_id: int, hold_id: int, undo: Undo) -> Posted:
+def release(tx: Tx, programme_id: int, hold_id: int, undo: Undo, *, rule: str = RULE) -> Posted:
     """Give back what is set aside, to the lots that it came from; a debt is paid first.
 
     A lot whose last day has passed meanwhile can be spent for one more day.
     Errors: GoneError when the hold is no longer open.
     """
-    return _end(tx, programme_id, hold_id, undo, "released")
+    return _end(tx, programme_id, hold_id, undo, _Ending("released", None, rule))
 
 
 def release_due(tx: Tx, programme_id: int, undo: Undo, *, most: int = 500) -> int:
-    """Release holds whose time is over; return how many. The hold's number ends each key."""
+    """Release holds whose time is over; return how many. The hold's number ends each key.
+
+    Those of gifts are left to `storage.gifts`.
+    """
     due = tx.all(_DUE, programme=programme_id, now=to_ms(undo.at), most=most)
     for (id_,) in due:
         with suppress(GoneError):  # another process was quicker, and nothing was done here
@@ -114,7 +127,16 @@ def release_due(tx: Tx, programme_id: int, undo: Undo, *, most: int = 500) -> in
     return len(due)
 
 
-def _end(tx: Tx, programme_id: int, hold_id: int, undo: Undo, state: str) -> Posted:
+class _Ending(NamedTuple):
+    """What becomes of a hold: its state, whither its points go (None: back), by which rule."""
+
+    state: str
+    target: Side | None
+    rule: str
+
+
+def _end(tx: Tx, programme_id: int, hold_id: int, undo: Undo, ending: _Ending) -> Posted:
+    state = ending.state
     check_key(undo.key)
     before = known_row(tx, programme_id, undo.key)
     if before is not None:
@@ -124,8 +146,8 @@ def _end(tx: Tx, programme_id: int, hold_id: int, undo: Undo, state: str) -> Pos
         known = get(tx, programme_id, hold_id)
         raise GoneError(f"hold {hold_id} is {known.state if known else 'unknown'}")
     owner, wallet, _, amount, lots = ended
-    account(tx, programme_id, owner, wallet)
-    target = Side(PROGRAMME, "redeemed") if state == "captured" else Side(owner, "available")
+    target = ending.target or Side(owner, "available")
+    tx.books.load(tx, programme_id, wallet, {owner, target.owner_id} - {PROGRAMME})
     posting = Posting(
         programme_id=programme_id,
         key=undo.key,
@@ -133,7 +155,7 @@ def _end(tx: Tx, programme_id: int, hold_id: int, undo: Undo, state: str) -> Pos
         target=target,
         amount=amount,
         reason=undo.reason,
-        rule="hold",
+        rule=ending.rule,
         rule_version=0,
         actor=undo.actor,
         at=undo.at,

@@ -11,12 +11,14 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from storage import account as accounts
+from storage import gifted
 from storage.account import NEVER, Account, AccountKey, Lots, allowed, lots_text, read_lots
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
 from storage.journeys import Sent
 from storage.movement import (
+    GIFT,
     PAID_DEBT,
     PROGRAMME,
     BudgetError,
@@ -168,7 +170,7 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     payer, earner = _member(tx, posting, posting.source), _member(tx, posting, target)
     amount = posting.amount
     if payer is not None:
-        _check_funds(tx, posting, payer)
+        _check_funds(tx, posting, terms, payer)
     if earner is not None and target.bucket == "debt" and earner.debt + amount > 0:
         raise LedgerError(f"owner {target.owner_id} owes less than {amount}")
     if earner is not None and posting.caps:
@@ -189,8 +191,11 @@ def move(tx: Tx, posting: Posting, terms: Terms) -> Posted:
     if to_debt == amount:
         return _posted(_leg(tx, posting, owed, amount, terms), amount)
     second = posting._replace(key=posting.key + PAID_DEBT)
-    paid = _leg(tx, second, owed, to_debt, terms, asked=0)
-    lots = accounts.take(terms.lots, to_debt)[0] if terms.lots is not None else None
+    lots, owing = None, terms
+    if terms.lots is not None:
+        lots, part = accounts.take(terms.lots, to_debt)
+        owing = replace(terms, lots=part)  # or an undoing would find more lots than points
+    paid = _leg(tx, second, owed, to_debt, owing, asked=0)
     prefer = accounts.less_lots(terms.prefer, accounts.whole(read_lots(paid.lots), to_debt))
     rest = replace(terms, lots=lots, prefer=prefer)
     return _posted(_leg(tx, posting, target, amount - to_debt, rest), amount)
@@ -205,7 +210,7 @@ def balance(row: Row) -> int:
     return row.from_after if row.to_owner == PROGRAMME else row.to_after
 
 
-def _check_funds(tx: Tx, posting: Posting, payer: Account) -> None:
+def _check_funds(tx: Tx, posting: Posting, terms: Terms, payer: Account) -> None:
     bucket = posting.source.bucket
     if bucket in {"available", "debt"} and payer.next_expiry < posting.day:
         payer = expire(tx, payer, posting.day, posting.at)
@@ -214,6 +219,8 @@ def _check_funds(tx: Tx, posting: Posting, payer: Account) -> None:
             raise LedgerError("who has points available makes no debt: take those first")
     elif getattr(payer, bucket) < posting.amount:
         raise InsufficientError(f"less than {posting.amount} in {bucket}")
+    elif bucket == "available" and posting.rule == GIFT and terms.reverses is None:
+        gifted.check(payer, posting.amount)
 
 
 def _cut(tx: Tx, posting: Posting, key: AccountKey) -> int:
@@ -289,6 +296,11 @@ def _leg(
         books.seal,
     )
     row = Row._make(values)  # by place, for one who makes thousands
+    if source.owner_id != PROGRAMME or terms.reverses is not None:  # no award: those have no gifts
+        if source.bucket == "available":
+            gifted.leave(books.own((posting.programme_id, source.owner_id, posting.wallet)), row)
+        if target.bucket == "available":
+            gifted.arrive(books.own((posting.programme_id, target.owner_id, posting.wallet)), row)
     books.rows.append(row)
     books.made[posting.programme_id, posting.key] = row
     if posting.matures is not None:

@@ -5,15 +5,19 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
-from content.names import clean_name
+from content.names import clean_name, person
 from storage import tallies
 from storage.books import POINTS
-from storage.db import Sql, Tx, to_day, to_ms
+from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.ids import new_id
 from storage.sql import arrays
 
 BoardWish = Literal[-1, 1]
 """To stand on no board; to stand there."""
+
+
+CALLED_MAX = 100
+"""As wide as the column: a letter can stand for a whole phrase."""
 
 
 class Member(NamedTuple):
@@ -44,15 +48,17 @@ _FIND = Sql(
     " WHERE i.programme_id = :programme AND i.platform = :platform AND i.user_id = :user)"
 )
 _NEW_MEMBER = Sql(
-    "INSERT INTO member (programme_id, id, name, created_ms) VALUES (:programme, :id, :name, :at)"
+    "INSERT INTO member (programme_id, id, name, called, created_ms)"
+    " VALUES (:programme, :id, :name, :called, :at)"
 )
 _NEW_IDENTITY = Sql(
     "INSERT INTO identity (programme_id, platform, user_id, member_id)"
     " VALUES (:programme, :platform, :user, :member)"
 )
 _NEW_MEMBERS = Sql(
-    "INSERT INTO member (programme_id, id, name, created_ms) VALUES (?, ?, ?, ?)",
-    postgres="INSERT INTO member (programme_id, id, name, created_ms) VALUES (%s, %s, %s, %s)",
+    "INSERT INTO member (programme_id, id, name, called, created_ms) VALUES (?, ?, ?, ?, ?)",
+    postgres="INSERT INTO member (programme_id, id, name, called, created_ms)"
+    " VALUES (%s, %s, %s, %s, %s)",
 )
 _NEW_IDENTITIES = Sql(
     "INSERT INTO identity (programme_id, platform, user_id, member_id) VALUES (?, ?, ?, ?)",
@@ -109,7 +115,16 @@ _TURN = Sql(
     " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = 'points'",
 )
 _WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
-_RENAME = Sql("UPDATE member SET name = :name WHERE programme_id = :programme AND id = :id")
+_RENAME = Sql(
+    "UPDATE member SET name = :name, called = :called WHERE programme_id = :programme AND id = :id"
+)
+_CALLED = Sql(
+    # CROSS: the few of that name first, not everybody in the group
+    "SELECT m.id, m.name FROM member m CROSS JOIN membership s WHERE m.programme_id = :programme"
+    " AND m.called = :called AND s.programme_id = m.programme_id AND s.group_id = :group"
+    " AND s.member_id = m.id AND s.state = 'active' LIMIT 2"
+)
+_SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
     # CROSS: SQLite keeps the order then; without statistics it would read every identity first
     "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p CROSS JOIN identity i"
@@ -206,6 +221,27 @@ def name(tx: Tx, programme_id: int, member_id: int) -> str:
     return str(row[0])
 
 
+def since(tx: Tx, programme_id: int, member_id: int) -> datetime:
+    """Return the moment from which on somebody is a member. Errors: LookupError for a stranger."""
+    row = tx.one(_SINCE, programme=programme_id, id=member_id)
+    if row is None:
+        raise LookupError(f"programme {programme_id} has no member {member_id}")
+    return from_ms(row[0])
+
+
+def called(name: str) -> str:
+    """Return a name as it is looked for; nothing for one without a letter or digit."""
+    return person(name)[:CALLED_MAX]
+
+
+def of_name(tx: Tx, programme_id: int, group_id: int, name: str) -> list[tuple[int, str]]:
+    """Return (number, name) of those in a group who are called so: at most two, who are several."""
+    wanted = called(name)
+    if not wanted:
+        return []
+    return [*tx.all(_CALLED, programme=programme_id, group=group_id, called=wanted)]
+
+
 def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
     """Return what a member has as it is written, wallet by wallet; nothing for a stranger."""
     rows = tx.all(_WALLETS, programme=programme_id, member=member_id)
@@ -215,7 +251,9 @@ def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
 def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:
     """Create the member of an identity that has none."""
     id_, name = new_id(), who.clean_name
-    tx.send(_NEW_MEMBER, programme=programme_id, id=id_, name=name, at=to_ms(now))
+    tx.send(
+        _NEW_MEMBER, programme=programme_id, id=id_, name=name, called=called(name), at=to_ms(now)
+    )
     link(tx, programme_id, id_, who)
     tx.send(_NEW_ACCOUNT, programme=programme_id, member=id_)
     return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0)
@@ -235,7 +273,10 @@ def enrol_many(tx: Tx, programme_id: int, people: Sequence[Enrolment]) -> None:
         return
     tx.each(
         _NEW_MEMBERS,
-        [(programme_id, p.id, p.who.clean_name, to_ms(p.since)) for p in people],
+        [
+            (programme_id, p.id, p.who.clean_name, called(p.who.clean_name), to_ms(p.since))
+            for p in people
+        ],
     )
     tx.each(_NEW_IDENTITIES, [(programme_id, p.who.platform, p.who.user_id, p.id) for p in people])
     tx.each(_NEW_ACCOUNTS, [(programme_id, p.id, POINTS) for p in people])
@@ -265,7 +306,7 @@ def arrive(
     if known is None:
         known = enrol(tx, programme_id, who, now)
     elif known.name != name:
-        tx.send(_RENAME, programme=programme_id, id=known.id, name=name)
+        tx.send(_RENAME, programme=programme_id, id=known.id, name=name, called=called(name))
         known = known._replace(name=name)
     if known.state is None or (known.state != "active" and came):
         tx.send(_JOIN, programme=programme_id, group=group_id, member=known.id, at=to_ms(now))

@@ -16,6 +16,9 @@ PROGRAMME = 0
 PAID_DEBT = "/debt"
 """Ends the key of a movement's second posting, the part that paid a debt."""
 
+GIFT = "gift"
+"""The rule of gifts between members (`storage.gifts`): they take points that were earned alone."""
+
 OWED = "/owed"
 """Ends the key of an undoing's second posting, the part that became a debt."""
 

@@ -1,9 +1,9 @@
 """Rebuilding: every projection once more from the postings, to compare it or to write it anew.
 
-Projections are the buckets, lots and sums of each account, what was earned by day and kind, the
-programme's own buckets, and the tally of its boards. Not made from postings, and left alone: what
-caps have counted, the level, the streak (check-ins have it), who is shown, the end of the chain
-(`storage.proof` proves it).
+Projections are the buckets, lots and sums of each account, what of it came as gifts, what was
+earned by day and kind, the programme's own buckets, and the tally of its boards. Not made from
+postings, and left alone: what caps have counted, the level, the streak (check-ins have it), who is
+shown, the end of the chain (`storage.proof` proves it).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from storage import account as accounts
-from storage import tallies
+from storage import gifted, tallies
 from storage.account import NEVER, Account, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
 from storage.ledger import ROW, as_row
@@ -40,6 +40,8 @@ _COMPARED = (
     "next_expiry",
     "last_posting",
     "owed_since",
+    "gifted",
+    "gifted_spent",
 )
 Key = tuple[int, str]
 """Owner, wallet."""
@@ -249,6 +251,7 @@ def _replay(tx: Tx, right: Projections, row: Row) -> None:
         _move(right, row, row.from_owner, row.from_bucket, -row.amount)
         if row.from_bucket == "available":
             _put_lots(right, (row.from_owner, row.wallet), _less(right, row, read_lots(row.lots)))
+            gifted.leave(_account(right, row, row.from_owner), row)
     if row.to_owner == PROGRAMME:
         _total(right, row, row.to_bucket, row.amount)
     else:
@@ -259,6 +262,7 @@ def _replay(tx: Tx, right: Projections, row: Row) -> None:
             kept = tuple((day if day >= row.day else later, n) for day, n in given)
             key = (row.to_owner, row.wallet)
             _put_lots(right, key, accounts.put(right.lots.get(key, ()), kept))
+            gifted.arrive(right.accounts[key], row)
     earner, day, sign = _earns(tx, row)
     if earner:
         accounts.earn(_account(right, row, earner), sign * row.amount, day)

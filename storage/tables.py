@@ -101,10 +101,13 @@ member = Table(
     Column("name", String(200), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("board_wish", Integer, nullable=False, server_default="0"),
+    Column("called", String(100), nullable=False, server_default=""),
+    Index(None, "programme_id", "called"),
     sqlite_with_rowid=False,
 )
 """A person in a programme, whatever the number of platforms he comes from.
 
+`called` is the name as it is looked for: its letters and digits alone (`content.names.person`).
 `board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing.
 """
 
@@ -162,6 +165,8 @@ account = Table(
     _number("seals"),
     Column("chain", String(64), nullable=False, server_default=""),
     Column("shown", Integer, nullable=False, server_default="1"),
+    _number("gifted"),
+    _number("gifted_spent"),
     *(
         Index(
             f"ix_account_{window}_board",
@@ -208,6 +213,8 @@ streak, what caps have counted, the first day on which points expire, the last p
 with the points of its window (those earned after `qualifying_after`), and since when they are too
 few for it. A debt is negative, so that all buckets of a programme always sum to zero; it stands
 since `owed_since`. `seals` and `chain` are the end of the programme's chain of sealed batches.
+Of `available`, `gifted` were given by other members, and `gifted_spent` of such points may come
+back (`storage.gifted`).
 
 `shown` says who may stand on a board: 0 nobody who is hidden or has left every group, 2 who wants
 to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.
@@ -408,6 +415,35 @@ hold = Table(
     sqlite_with_rowid=False,
 )
 """Points set aside: `open`, then `captured` or `released`, once. They do not expire meanwhile."""
+
+gift = Table(
+    "gift",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("giver_id", key=False),
+    _id("receiver_id", key=False),
+    _number("amount"),
+    Column("note", String(200), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="offered"),
+    Column("day", Date, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    _to("hold", "id"),
+    Index(None, "programme_id", "giver_id", "day"),
+    Index(
+        "ix_gift_due",
+        "programme_id",
+        "due_ms",
+        sqlite_where=text("state = 'offered'"),
+        postgresql_where=text("state = 'offered'"),
+    ),
+    CheckConstraint("amount > 0 AND giver_id <> receiver_id", name="amount"),
+    sqlite_with_rowid=False,
+)
+"""Points that a member offers to another, by the number of the hold that has them: `offered`, then
+`accepted`, `declined`, `taken_back` or `expired`, once. `day` is the one whose limits count it."""
 
 maturing = Table(
     "maturing",

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from bot.hearing import hear
 from bot.worker import Outcome, Worker
 from content.message import Reply, unpack
-from handlers.event import Chat, Event, Kind, Right, Role, Sender, SenderKind
+from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
 from storage import programmes
 from storage.db import Tx, reading
@@ -92,6 +92,8 @@ class Stage:
         from_outside: bool = False,
         genuine: bool = True,
         secondhand: bool = False,
+        mentions: tuple[Mention, ...] = (),
+        answers: Sender | None = None,
     ) -> Event:
         """Return an event as an adapter would make it."""
         number = next(self._keys)
@@ -114,6 +116,8 @@ class Stage:
             from_outside=from_outside,
             genuine=kind == "tap" and genuine,
             secondhand=secondhand,
+            mentions=mentions,
+            answers=answers,
         )
 
     def play(self, *events: Event) -> list[Outcome]:

@@ -13,6 +13,8 @@ from bot.dispatcher import Dispatcher
 from bot.sender import Sender
 from bot.web.room import _events
 from content.message import Button, Reply, pack, unpack
+from handlers.event import Kind, Mention
+from handlers.event import Sender as Speaker
 from storage import outbox, programmes, room
 from storage.db import open_engine, reading, to_ms
 from storage.outbox import Outgoing
@@ -286,5 +288,27 @@ def test_the_bots_answer_names_the_message_it_answers(sqlite_url: str) -> None:
             asked, answer = here.lines()
             assert answer.reply_to == str(asked.id)
             assert unpack(pack(Reply(answer.text))).text == answer.text
+
+    asyncio.run(play())
+
+
+def test_people_are_called_by_their_whole_name(sqlite_url: str) -> None:
+    async def play() -> None:
+        async with opened(sqlite_url) as here:
+            here.adapter.people["p3"] = Person("p3", "小安 二")
+
+            def called(text: str, kind: Kind = "message") -> tuple[Mention, ...]:
+                event = here.adapter._event(
+                    BOB, "group", kind, client="c", at=house.now(), lang="", text=text
+                )
+                return event.mentions
+
+            ann, second = Speaker("p1", "小安"), Speaker("p3", "小安 二")
+            assert called("赠送 @小安 20") == (Mention("@小安", ann),)
+            assert called("赠送@小安 二 20") == (Mention("@小安 二", second),)
+            assert {m.who for m in called("@小安 @小安 二")} == {ann, second}
+            for words in ("赠送 小安 20", "@小", "@ 小安", ""):
+                assert called(words) == ()
+            assert called("@小安", kind="tap") == ()
 
     asyncio.run(play())

@@ -118,6 +118,7 @@ class Office:
         target: str | None = None,
         thread: str | None = None,
         once: bool = False,
+        alone: bool = False,
         buttons: tuple[tuple[Button, ...], ...] = (),
         life_s: float = 900,
     ) -> Outgoing:
@@ -133,7 +134,7 @@ class Office:
                 kind=kind,
                 target=target,
                 person=person,
-                payload=pack(Reply(text, buttons, once=once)),
+                payload=pack(Reply(text, buttons, once=once, alone=alone)),
                 created_ms=to_ms(self.clock()),
                 expires_ms=to_ms(self.clock() + timedelta(seconds=life_s)),
             )
@@ -585,13 +586,14 @@ def test_what_must_stand_alone_is_not_merged(sqlite_url: str) -> None:
             await desk.write("a2", person="2", thread="8"),
             await desk.write("a3", person="3", thread="8", once=True),
             await desk.write("a4", person="4", thread="8", kind="edit", target="m4"),
+            await desk.write("offer", person="9", thread="8", alone=True),
             await desk.write("a5", person="5", thread="8"),
             await desk.write("a6", person="6", thread="8"),
             await desk.write("post"),
         ]
         desk.sender.put(rows)
         await desk.drained()
-        assert phone.heard[1:] == ["a1", "a2", "a3", "a4", "a5\n\na6", "post"]
+        assert phone.heard[1:] == ["a1", "a2", "a3", "a4", "offer", "a5\n\na6", "post"]
 
     run(sqlite_url, phone, play)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.telegram.decode import ALLOWED_UPDATES, Me, UndecodableError, to_event
-from handlers.event import Event
+from handlers.event import Event, Mention, Sender
 from tests.platforms.fake_telegram import FakeTelegram
 from tests.platforms.fake_telegram.messaging import send_message
 
@@ -129,6 +129,7 @@ def check_message(event, message, *, edited):
         assert event.from_outside == (bool(message.chat.username) or comments)
         who = message.sender_chat or message.from_user
         assert event.sender.id == str(who.id)
+        check_answer(event, original)
     assert event.chat.id == str(message.chat.id)
     assert event.chat.title == (message.chat.title or "")
     assert event.chat.kind == ("private" if message.chat.type == "private" else "group")
@@ -136,6 +137,13 @@ def check_message(event, message, *, edited):
         str(message.message_thread_id) if message.is_topic_message else None
     )
     assert event.at == message.date
+
+
+def check_answer(event, original):
+    if original is None or original.forum_topic_created:
+        assert event.answers is None
+    elif not original.is_automatic_forward:
+        assert event.answers.id == str((original.sender_chat or original.from_user).id)
 
 
 def check_tap(event, tap):
@@ -303,6 +311,78 @@ def test_words_that_are_not_the_senders_own_are_marked(group, fields, secondhand
     user = {"id": 5, "is_bot": False, "first_name": "A"}
     event = decode(message(group, {"from": user, "text": "早", **fields}))
     assert event.secondhand is secondhand
+
+
+# -- who is meant ----------------------------------------------------------------------------------
+
+
+def text_mention(text, words, user):
+    """Mark words of a text as a mention of somebody without a username."""
+    before, length = text.partition(words)[0], len(words.encode("utf-16-le")) // 2
+    offset = len(before.encode("utf-16-le")) // 2
+    return [{"type": "text_mention", "offset": offset, "length": length, "user": user}]
+
+
+@pytest.mark.parametrize("field", ["text", "caption"])
+def test_a_mention_says_who_is_called_behind_pictures_and_all(group, field):
+    hong = {"id": 5, "is_bot": False, "first_name": "小红", "last_name": "李"}
+    words = "赠送 🦄🦄 小红 李 20"
+    entities = text_mention(words, "小红 李", hong)
+    fields = {"from": {**hong, "id": 6}, field: words}
+    fields["entities" if field == "text" else "caption_entities"] = entities
+    event = decode(message(group, fields))
+    assert event.mentions == (Mention("小红 李", Sender("5", "小红 李")),)
+
+
+def test_a_username_is_called_without_telling_whose_it_is(tg, group):
+    event = decode(tg.say(group, tg.user("小明"), "赠送 @xiaohong 20 @Qunying_Bot #谢谢"))
+    assert event.mentions == (Mention("@xiaohong"),)
+    assert event.addressed
+
+
+def test_a_bot_that_is_called_is_a_bot(group):
+    bot = {"id": 8, "is_bot": True, "first_name": "Other"}
+    words = {"text": "送 Other 1", "entities": text_mention("送 Other 1", "Other", bot)}
+    event = decode(message(group, {"from": {**bot, "is_bot": False}, **words}))
+    assert [mention.who.kind for mention in event.mentions] == ["bot"]
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        {"type": "mention", "offset": 900, "length": 4},
+        {"type": "text_mention", "offset": 0, "length": 0},
+        {"type": "mention", "offset": 1, "length": 900},
+        {"type": "something_new", "offset": 0, "length": 1},
+    ],
+)
+def test_a_mention_that_points_nowhere_troubles_nobody(group, entity):
+    user = {"id": 5, "is_bot": False, "first_name": "A"}
+    event = decode(message(group, {"from": user, "text": "\ud83e签到", "entities": [entity]}))
+    assert event.kind == "message"
+    assert all(mention.who is None for mention in event.mentions)
+
+
+def test_a_reply_says_whose_message_it_answers(tg, group):
+    ming, hong = tg.user("小明"), tg.user("小红")
+    said = tg.say(group, hong, "早")
+    event = decode(tg.say(group, ming, "赠送 20", reply_to=said))
+    assert event.answers == Sender(str(hong["id"]), "小红")
+    assert decode(said).answers is None
+    ours = tg.bot_says(group, "你好")
+    assert decode(tg.say(group, ming, "谢谢", reply_to=ours)).answers.kind == "bot"
+    anonymous = tg.say_anonymous(group, "公告")
+    assert decode(tg.say(group, ming, "好", reply_to=anonymous)).answers.kind == "anonymous_admin"
+
+
+def test_a_message_in_a_topic_answers_nobody_but_whom_it_replies_to(tg):
+    forum = tg.group("论坛", forum=True, bot="administrator")
+    thread = tg.topic(forum, "写作")
+    ming, hong = tg.user("小明"), tg.user("小红")
+    said = tg.say(forum, hong, "早", thread=thread)
+    assert decode(said).answers is None
+    event = decode(tg.say(forum, ming, "赠送 20", reply_to=said, thread=thread))
+    assert event.answers.id == str(hong["id"])
 
 
 @pytest.mark.parametrize(

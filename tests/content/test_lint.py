@@ -56,6 +56,11 @@ def test_the_shipped_rules_are_beyond_reproach() -> None:
             "warn level.top.multiplier: 1.5: a lower level earns more (2)",
         ),
         (GOLD.format(1) + "[levels]\ngrace_days = 0", "warn levels.grace_days: 0: a level is lost"),
+        ("[redeem.gift]\naccount_days_min = 6", "warn redeem.gift.account_days_min: 6: new accou"),
+        (
+            "[redeem.gift]\nper_day_points = 501",
+            "warn redeem.gift.per_day_points: 501: more than a member can earn in a day (500)",
+        ),
         ("[compensation]\napprove = 1", "warn compensation.approve: 1: whoever proposes it"),
     ],
 )
@@ -73,6 +78,8 @@ def test_a_document_is_refused_or_warned_of(body: str, said: str) -> None:
         '[programme.expiry]\nbase = "none"\nbase_days = 30',  # does not count
         '[programme.expiry]\nbase = "rolling"\nbase_days = 365',
         '[programme.point]\nname = "金币"',
+        "[redeem.gift]\naccount_days_min = 7\nper_day_points = 500",
+        "[redeem.gift]\naccount_days_min = 0\nper_day_n = 0",
         GOLD.format(1) + '[levels]\ngrace_days = 0\ndowngrade = "none"',
     ],
 )

@@ -304,7 +304,9 @@ def test_values_that_do_not_fit_together_are_refused(body: str, said: str) -> No
         ("[limits]\nmember = 7", "limits.member"),
         ("[privacy]\nboard = 'opt_in'", "privacy.board"),
         (_earn("points = 1\nproof = { new_clicks_min = 1 }"), "earn.buy.proof"),
-        *((f"[{section}]", section) for section in ("referral", "redeem", "credit", "alerts")),
+        ("[redeem]\npool = { deadline_h = 24 }", "redeem.pool"),
+        ("[redeem.gift]\nper_day = 3", "redeem.gift.per_day"),
+        *((f"[{section}]", section) for section in ("referral", "credit", "alerts")),
         ("[[quest]]\nid = 'x'", "quest"),
     ],
 )

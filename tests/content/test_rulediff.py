@@ -113,6 +113,11 @@ def test_a_change_names_its_key_by_the_entrys_id() -> None:
         # higher prices, less value
         ("price = 50", "price = 51", ["checkin.makeup.price"]),
         ("free_per_month = 1", "free_per_month = 0", ["checkin.makeup.free_per_month"]),
+        # fewer gifts
+        ("per_day_points = 200", "per_day_points = 199", ["redeem.gift.per_day_points"]),
+        ("per_day_n = 3", "per_day_n = 0", ["redeem.gift.per_day_n"]),
+        ("account_days_min = 14", "account_days_min = 15", ["redeem.gift.account_days_min"]),
+        ("expires_h = 24", "expires_h = 23", ["redeem.gift.expires_h"]),
         ('name = "返利币"\nvalue_fen = 1', 'name = "返利币"\nvalue_fen = 2', []),
     ],
 )

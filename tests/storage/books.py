@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine, select, text
 
-from storage import audit, clockwork, ledger, members, programmes
+from storage import audit, clockwork, gifts, ledger, members, programmes
 from storage.db import Tx
+from storage.gifts import End, Gift
 from storage.ids import new_id
 from storage.members import Who
 from storage.movement import ISSUED, PROGRAMME, Posted, Posting, Side
@@ -90,6 +91,17 @@ def give(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) ->
 def payment(programme_id: int, member_id: int, amount: Any, **more: Any) -> Posting:
     target, source = Side(PROGRAMME, "redeemed"), Side(member_id, "available")
     return posting(programme_id, target, amount, source=source, **more)
+
+
+def offer(tx: Tx, programme_id: int, giver: int, receiver: int, amount: int, **more: Any) -> Gift:
+    """Offer a gift that can be accepted for a day."""
+    source, target = gifts.from_to(giver, receiver)
+    asked = posting(programme_id, target, amount, source=source, **more)
+    return gifts.offer(tx, asked, "谢谢", due=NOW + timedelta(hours=24))
+
+
+def end_gift(tx: Tx, programme_id: int, gift: Gift, state: End, on: date = DAY) -> bool:
+    return gifts.end(tx, programme_id, gift, state, actor="test:1", at=NOW, today=on)
 
 
 def owe(tx: Tx, programme_id: int, member_id: int, amount: int, **more: Any) -> Posted:

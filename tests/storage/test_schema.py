@@ -140,6 +140,25 @@ def test_an_older_store_gets_its_tally(engine: Engine) -> None:
     assert sum(row.members for row in before) == 2 * 10 * 4
 
 
+def test_members_of_before_are_found_by_their_names(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        for name in ("🌲松果", "Ａｎｎ", "😀", "ﷺ" * 24):
+            member(tx, camp, name)
+        give(tx, camp, member(tx, camp), 5)
+    rows = text("SELECT id, called FROM member ORDER BY id")
+    with engine.begin() as connection:
+        before = connection.execute(rows).all()
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+        assert not inspect(connection).has_table("gift")
+    assert schema.migrate(engine) == "0002"
+    with engine.connect() as connection:
+        assert connection.execute(rows).all() == before
+    assert [row.called for row in before[:3]] == ["松果", "ann", ""]
+
+
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/deep/folder/new.db")
     with engine.connect() as connection:

@@ -272,6 +272,8 @@ def test_the_shipped_rules_are_told_briefly(stage: Stage) -> None:
 · 帖子被选为精华：30 积分，每天最多 2 次
 · 等级看最近 365 天得到的积分，花掉也算：白银 500 起（积分 ×1.1） · 黄金 3000 起（积分 ×1.2）
 · 每月消费返利（返利币）：满 300 元返 1% · 满 1000 元返 1.5%
+· 互送积分：赠送 小明 20。每天最多 3 份、共 200 积分，24 小时没收下就退回；收到的不再转送
+· 送的和收的都要来满 14 天；一天之内不回赠
 · 消费以外，每天最多得 500 积分
 · 消费得的积分 7 天后到账
 · 积分长期有效，放心攒
@@ -313,6 +315,11 @@ def test_rules_are_told_as_they_stand_in_the_document(stage: Stage) -> None:
         event = "order.completed"
         category = "consume"
         per_yuan = 0.25
+            [redeem.gift]
+            per_day_points = 50
+            per_day_n = 1
+            account_days_min = 0
+            expires_h = 48
     """
     tomorrow = stage.now + timedelta(hours=20)
 
@@ -338,6 +345,7 @@ def test_rules_are_told_as_they_stand_in_the_document(stage: Stage) -> None:
 · 在群里聊天：每条 1 积分，每天最多 9（太短、太密、重复的不算）
 · 发视频：45 积分，每月最多 4 次
 · 购物：每 1 元 0.25 积分
+· 互送积分：赠送 小明 20。每天最多 1 份、共 50 积分，48 小时没收下就退回；收到的不再转送
 · 消费以外，每天最多得 90 积分
 · 积分 400 天内有效，记得用
 · 每天 0 点算新的一天（Asia/Shanghai）

@@ -12,7 +12,7 @@ from bot.adapters.base import Adapter, Limits
 from bot.clock import Clock
 from bot.dispatcher import Dispatcher
 from content.message import Reply
-from handlers.event import Chat, Event, Kind, Role, Sender
+from handlers.event import Chat, Event, Kind, Mention, Role, Sender
 from storage import room
 from storage.outbox import Outgoing
 from storage.programmes import MAIN
@@ -210,7 +210,16 @@ class LocalAdapter(Adapter):
             message_id=message_id,
             tap_id=tap_id,
             genuine=genuine,
+            mentions=tuple(self._mentions(text)) if kind == "message" else (),
         )
+
+    def _mentions(self, text: str) -> Iterator[Mention]:
+        """Tell who is called by `@` and his whole name; of names that begin alike, the longest."""
+        for person in sorted(self.people.values(), key=lambda each: -len(each.name)):
+            words = f"@{person.name}"
+            if words in text:
+                text = text.replace(words, "")
+                yield Mention(words, Sender(person.id, person.name, "person", person.role))
 
     async def say(self, out: Outgoing, reply: Reply) -> None:
         """Write the bot's words; the row's number makes that happen once."""

@@ -4,6 +4,7 @@ python-telegram-bot decodes whole batches: one object with a missing field, or o
 the library, would keep every later update from being seen (docs/decisions/0005).
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +12,18 @@ import msgspec
 
 from content.message import alike
 from content.names import mentions
-from handlers.event import RIGHTS, Chat, ChatKind, Event, Kind, Right, Role, Sender, SenderKind
+from handlers.event import (
+    RIGHTS,
+    Chat,
+    ChatKind,
+    Event,
+    Kind,
+    Mention,
+    Right,
+    Role,
+    Sender,
+    SenderKind,
+)
 
 PLATFORM = "telegram"
 ANONYMOUS_ADMIN, CHANNEL_BOT, SERVICE = 1087968824, 136817688, 777000
@@ -54,8 +66,19 @@ class _Keyboard(msgspec.Struct):
     inline_keyboard: list[list[_Button]] = []
 
 
-class _Original(msgspec.Struct):
+class _Entity(msgspec.Struct):
+    type: str
+    offset: int
+    length: int
+    user: _User | None = None
+
+
+class _Original(msgspec.Struct, rename={"from_": "from"}):
+    chat: _Chat = msgspec.field(default_factory=lambda: _Chat(0))
+    from_: _User | None = None
+    sender_chat: _Chat | None = None
     is_automatic_forward: bool = False
+    forum_topic_created: dict[str, Any] | None = None
 
 
 class _Message(msgspec.Struct, rename={"from_": "from"}):
@@ -66,6 +89,8 @@ class _Message(msgspec.Struct, rename={"from_": "from"}):
     sender_chat: _Chat | None = None
     text: str = ""
     caption: str = ""
+    entities: list[_Entity] = []
+    caption_entities: list[_Entity] = []
     is_topic_message: bool = False
     message_thread_id: int | None = None
     is_automatic_forward: bool = False
@@ -177,7 +202,28 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         edited=update.message is None,
         from_outside=_may_be_outside(message),
         secondhand=message.forward_origin is not None or message.via_bot is not None,
+        mentions=tuple(_mentions(message, me)),
+        answers=_answers(message.reply_to_message, me),
     )
+
+
+def _mentions(message: _Message, me: Me) -> Iterator[Mention]:
+    """Tell who is called: of one with a username Telegram says that name alone, not who it is."""
+    entities = message.entities if message.text else message.caption_entities
+    units = (message.text or message.caption).encode("utf-16-le", "surrogatepass")
+    for entity in entities:
+        span = units[2 * entity.offset : 2 * (entity.offset + entity.length)]
+        words = span.decode("utf-16-le", "replace")
+        called = entity.type in {"mention", "text_mention"}
+        if called and words.casefold() != f"@{me.username}".casefold():
+            yield Mention(words, _person(entity.user, me) if entity.user else None)
+
+
+def _answers(original: _Original | None, me: Me) -> Sender | None:
+    """Tell whose message is replied to. In a topic every message seems to reply to its start."""
+    if original is None or original.forum_topic_created is not None:
+        return None
+    return _sender(original, me)
 
 
 def _migration(key: str, message: _Message, me: Me) -> Event | None:
@@ -316,7 +362,7 @@ def _chat(message: _Message) -> Chat:
     return Chat(str(message.chat.id), _kind(message.chat), message.chat.title, thread)
 
 
-def _sender(message: _Message, me: Me) -> Sender:
+def _sender(message: _Message | _Original, me: Me) -> Sender:
     who = message.from_
     if message.is_automatic_forward or (who and who.id == SERVICE):
         return _nobody(message, "service")
@@ -330,7 +376,7 @@ def _sender(message: _Message, me: Me) -> Sender:
     return _person(who, me)
 
 
-def _nobody(message: _Message, kind: SenderKind) -> Sender:
+def _nobody(message: _Message | _Original, kind: SenderKind) -> Sender:
     chat = message.sender_chat or message.chat
     return Sender(str(chat.id), chat.title, kind)
 
