@@ -53,7 +53,9 @@ class Item:
 
     @property
     def _is_special(self) -> bool:
-        return self.reply.once or self.tries > 0 or bool(self.parts)
+        return (
+            self.reply.once or self.tries > 0 or bool(self.parts) or self.reply.picture is not None
+        )
 
 
 @dataclass(slots=True, eq=False)
