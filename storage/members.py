@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from content.names import clean_name
 from storage import tallies
 from storage.books import POINTS
-from storage.db import Sql, Tx, to_day, to_ms
+from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.ids import new_id
 from storage.sql import arrays
 
@@ -125,6 +125,7 @@ _KNOWN = Sql(
     postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
 )
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
+_SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
     "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
     " WHERE programme_id = :programme AND owner_id = :member ORDER BY wallet"
@@ -204,6 +205,11 @@ def name(tx: Tx, programme_id: int, member_id: int) -> str:
     if row is None:
         raise LookupError(f"programme {programme_id} has no member {member_id}")
     return str(row[0])
+
+
+def since(tx: Tx, programme_id: int, member_id: int) -> datetime:
+    """Return when a member was first seen (aware, UTC)."""
+    return from_ms(tx.one(_SINCE, programme=programme_id, id=member_id)[0])
 
 
 def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
