@@ -21,6 +21,8 @@ TEXT_BYTES_MAX = 800
 
 def draw_qr(shown: QrCode) -> Canvas:
     """Draw a code. Errors: TooLongError; ValueError for an empty text."""
+    if not shown.text:
+        raise ValueError("a QR code of nothing")
     if len(shown.text.encode()) > TEXT_BYTES_MAX:
         raise TooLongError(f"a QR code takes at most {TEXT_BYTES_MAX} bytes")
     canvas = Canvas(*size_of(shown))
@@ -28,7 +30,7 @@ def draw_qr(shown: QrCode) -> Canvas:
     rows = [list(row) for row in code.matrix]
     modules = len(rows) + 2 * _QUIET
     step = _SIDE // modules  # whole pixels, so that edges are sharp
-    canvas.panel((_EDGE, _EDGE, _EDGE + _SIDE, _EDGE + _SIDE), 40, WHITE)
+    canvas.panel((36, 36, canvas.image.width - 36, canvas.image.width - 36), 36, WHITE)
     start = _EDGE + (_SIDE - step * len(rows)) // 2
     for y, row in enumerate(rows):
         for x, dark in enumerate(row):

@@ -104,6 +104,8 @@ def runs(text: str, weight: str = "regular") -> list[Run]:
     joined: list[Run] = []
     for piece in pieces(text):
         font = _font_of(piece, weight)
+        if font != "emoji" and _EMOJI.fullmatch(piece):  # a key without its picture: its digit
+            piece = piece[0]  # noqa: PLW2901 - what is shown of it
         if font and font != "emoji" and joined and joined[-1].font == font:
             joined[-1] = Run(font, joined[-1].text + piece)
         elif font:
@@ -122,7 +124,7 @@ def _font_of(piece: str, weight: str) -> str:
     if _EMOJI.fullmatch(piece):
         if fonts.emoji() is not None and _emoji_picture(piece) is not None:
             return "emoji"
-        if piece[0] in "0123456789#*":  # a key: its digit at least
+        if piece[0] in "0123456789#*":
             return "text"
         return ""
     if _has("text", weight, piece[0]):
