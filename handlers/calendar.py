@@ -14,7 +14,7 @@ from handlers.router import Router
 from storage import checkins
 
 router = Router()
-_MONTH = r"(?:(\d{4}) ?[-/.年] ?)?(\d{1,2})月?"
+_MONTH = r"(?:(\d{4}) ?[-/.年] ?)?(\d{1,2}) ?月?"
 _ARGS = re.compile(rf"{_MONTH}(?: (?P<whose>\d{{1,19}}))?", re.ASCII)
 _DAY = timedelta(days=1)
 
