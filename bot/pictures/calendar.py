@@ -106,30 +106,36 @@ def _band(canvas: Canvas, left: float, right: float, y: float, disc: float) -> N
 
 def _legend(canvas: Canvas, say: Texts) -> None:
     x, y = float(_EDGE + 24), 912
-    for word, kind in (("checked_in", GREEN), ("made_up", AMBER), ("today", "")):
+    for word, kind in (
+        ("picture.checked_in", GREEN),
+        ("picture.made_up", AMBER),
+        ("picture.today", ""),
+    ):
         if kind:
             canvas.disc(x, y, 15, kind)
             if kind == AMBER:
                 canvas.disc(x, y, 11, AMBER_SOFT)
         else:
             canvas.ring(x, y, 16, 4, GREEN_DEEP)
-        x += 30 + canvas.text(x + 28, y, say.say(f"picture.{word}"), Style(32), INK_SOFT) + 44
+        x += 30 + canvas.text(x + 28, y, say.say(word), Style(32), INK_SOFT) + 44
 
 
 def _figures(canvas: Canvas, shown: Calendar, say: Texts) -> None:
     """Write the three figures: this month's days, the streak and the best one."""
     across = (canvas.image.width - 2 * _EDGE + 32) / 3
-    figures = (("count", "📅", len(shown.days)), ("streak", "🔥", shown.streak))
-    for place, (word, mark, number) in enumerate((*figures, ("best", "🏆", shown.best))):
+    figures = (("picture.count", "📅", len(shown.days)), ("picture.streak", "🔥", shown.streak))
+    for place, (word, mark, number) in enumerate((*figures, ("picture.best", "🏆", shown.best))):
         left = _EDGE - 16 + across * place
         middle = left + across / 2
-        alive = word == "streak" and shown.streak > 0
+        alive = word == "picture.streak" and shown.streak > 0
         fill = AMBER_SOFT if alive else PANEL
         canvas.panel(
-            (left + 8 * (place > 0), 982, left + across - 8 * (word != "best"), 1136), 32, fill
+            (left + 8 * (place > 0), 982, left + across - 8 * (word != "picture.best"), 1136),
+            32,
+            fill,
         )
         amount = say.say("picture.day" if number == 1 else "picture.days", n=number)
         colour = AMBER_DEEP if alive else INK
         canvas.text(middle, 1030, amount, Style(52, bold=True), colour, "middle", most=across - 40)
-        label = f"{mark} {say.say(f'picture.{word}')}"
+        label = f"{mark} {say.say(word)}"
         canvas.text(middle, 1096, label, Style(34), INK_SOFT, "middle", most=across - 32)

@@ -84,9 +84,9 @@ def _figures(canvas: Canvas, shown: Card, say: Texts) -> None:
     rank = say.say("picture.nth", n=shown.rank) if shown.rank else say.say("picture.unranked")
     streak = say.say("picture.day" if shown.streak == 1 else "picture.days", n=shown.streak)
     figures = (
-        ("💰", "points", f"{shown.points:,}"),
-        ("🔥", "streak", streak),
-        ("🏅", "rank", rank),
+        ("💰", "picture.points", f"{shown.points:,}"),
+        ("🔥", "picture.streak", streak),
+        ("🏅", "picture.rank", rank),
     )
     top = 400 if shown.level else 332
     canvas.bar((left, top, right, top + 3), LINE)
@@ -100,5 +100,5 @@ def _figures(canvas: Canvas, shown: Card, say: Texts) -> None:
         canvas.text(
             middle, top + 148, amount, Style(60, bold=True), INK, "middle", most=across - 32
         )
-        label = say.say(f"picture.{word}")
+        label = say.say(word)
         canvas.text(middle, top + 220, label, Style(36), INK_SOFT, "middle", most=across - 32)

@@ -12,7 +12,7 @@ from storage.outbox import Outgoing
 
 _log = logging.getLogger(__name__)
 
-FILE_NAME = "picture.png"
+FILE_NAME = "drawn.png"
 KNOWN_MAX = 1000
 
 
