@@ -3,8 +3,10 @@
 REQUIRED_PYTHON = 3.11
 VENV = .venv
 PY = $(VENV)/bin/python
+# Packages of Debian which pictures are drawn with, as in the Dockerfile
+FONTS = fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core libfribidi0
 # Packages of Debian which the full test suite uses
-SERVICES = postgresql redis-server chromium fonts-noto-cjk
+SERVICES = postgresql redis-server chromium $(FONTS)
 # Passed on to the program behind a target: make test ARGS="-k checkin"
 ARGS =
 

@@ -20,11 +20,13 @@ from bot.clock import Clock, MovableClock, utc_now
 from bot.config import Settings, SettingsError
 from bot.demo import Community, Visits, community, make_history, open_room, visits
 from bot.dispatcher import Dispatcher
+from bot.pictures import Pictures
 from bot.running import App
 from bot.sender import Sender
 from bot.web.api import api_routes
 from bot.web.app import Parts, WebServer, build_web
 from bot.web.room import room_routes
+from bot.web.room_pictures import picture_routes
 from bot.worker import Worker
 from handlers.router import discover
 from storage import programmes
@@ -90,8 +92,9 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     if room:
         workers[0].run([partial(open_room, title=who.title, defaults=defaults, now=clock())])
     dispatcher = Dispatcher(workers, router, talk=talk)
-    telegram = _telegram(settings, clock, dispatcher)
-    local = _local(who, clock, dispatcher) if room else None
+    pictures = Pictures()
+    telegram = _telegram(settings, clock, dispatcher, pictures)
+    local = _local(who, clock, dispatcher, pictures) if room else None
     adapters: list[Adapter] = [adapter for adapter in (telegram, local) if adapter is not None]
     return App(
         settings=settings,
@@ -104,6 +107,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         telegram=telegram,
         local=local,
         engine=engine,
+        pictures=pictures,
     )
 
 
@@ -137,7 +141,9 @@ def _open_main(tx: Tx, *, defaults: Defaults, now: datetime) -> None:
     programmes.create(tx, MAIN, "Qunying", defaults, now)
 
 
-def _telegram(settings: Settings, clock: Clock, dispatcher: Dispatcher) -> TelegramAdapter | None:
+def _telegram(
+    settings: Settings, clock: Clock, dispatcher: Dispatcher, pictures: Pictures
+) -> TelegramAdapter | None:
     if settings.telegram_token is None:
         return None
     return TelegramAdapter(
@@ -147,16 +153,20 @@ def _telegram(settings: Settings, clock: Clock, dispatcher: Dispatcher) -> Teleg
         dispatcher=dispatcher,
         clock=clock,
         locale=settings.locale,
+        pictures=pictures,
     )
 
 
-def _local(who: Community, clock: Clock, dispatcher: Dispatcher) -> LocalAdapter:
+def _local(
+    who: Community, clock: Clock, dispatcher: Dispatcher, pictures: Pictures
+) -> LocalAdapter:
     return LocalAdapter(
         [*who.people, who.stranger],
         title=who.title,
         dispatcher=dispatcher,
         clock=clock,
         bot_name=who.bot_name,
+        pictures=pictures,
     )
 
 
@@ -183,6 +193,7 @@ def _web(
     if local is not None:
         assert isinstance(clock, MovableClock)
         web.include_router(room_routes(local, engine, clock, visits=visits))
+        web.include_router(picture_routes(local, engine))
     return WebServer(web, settings.web_host, settings.web_port)
 
 

@@ -11,6 +11,7 @@ from telegram.error import InvalidToken, TelegramError
 from bot.adapters.telegram import rights
 from bot.adapters.telegram.decode import PLATFORM, Me
 from bot.config import Settings, SettingsError, load_settings
+from bot.pictures import fonts
 from content import rulebook, texts
 from content.message import BUTTON_BYTES_MAX
 from handlers.router import Router, discover
@@ -46,6 +47,7 @@ def check(*, offline: bool) -> int:
         "telegram": settings.telegram_token is None and "not set",
     }
     good = [_report(n, run(), fine=unset.get(n) or "ok") for n, run in checks].count(False) == 0
+    _report("fonts", fonts.problems(), otherwise="to do")  # where they lack, words stand alone
     if good and not offline:
         fine = "ok" if settings.telegram_token else "none without Telegram"
         _report(

@@ -53,7 +53,14 @@ class Item:
 
     @property
     def _is_special(self) -> bool:
-        return self.reply.once or self.reply.alone or self.tries > 0 or bool(self.parts)
+        reply = self.reply
+        return (
+            reply.once
+            or reply.alone
+            or self.tries > 0
+            or bool(self.parts)
+            or reply.picture is not None
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,12 @@ SEND_SECONDS = Histogram(
     "From an event's commit until its answer is handed to the platform",
     buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300),
 )
+PICTURE_SECONDS = Histogram(
+    "qunying_picture_seconds",
+    "Drawing a picture, its wait for the drawing thread included",
+    ["kind"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
 LIMITS_OPEN = Gauge("qunying_limits_open", "Commands let through uncounted because Redis was away")
 FAULTS = Gauge("qunying_book_faults", "Faults that the last look at the books has found")
 REVIEWS = Gauge("qunying_reviews_waiting", "Awards over a budget that wait for somebody to look")

@@ -16,6 +16,7 @@ from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
 from bot.config import Settings
 from bot.dispatcher import BusyError, Dispatcher
+from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
@@ -63,6 +64,7 @@ class App:
     telegram: TelegramAdapter | None
     local: LocalAdapter | None
     engine: Engine
+    pictures: Pictures
     lock: Lock | None = None
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
@@ -85,6 +87,7 @@ class App:
         self.heartbeat.daily(AUDIT_AT, self.settings.timezone, self._audit, "audit")
         self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
+        self._run(self.pictures.look())
         gc.collect()
         gc.freeze()  # what is loaded by now stays: looking through it again stops all for 80 ms
 
@@ -191,5 +194,6 @@ class App:
         clean = await self.dispatcher.close(STOP_COMMIT_S)
         if self.telegram is not None:
             await self.telegram.close()
+        self.pictures.close()
         down = "" if clean else "; the store is down"
         _log.info("stopped; %d messages wait for the next start%s", left, down)

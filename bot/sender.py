@@ -13,6 +13,7 @@ import msgspec
 from bot import metrics
 from bot.adapters.base import (
     Adapter,
+    InsteadError,
     MaybeSentError,
     MovedError,
     NotSentError,
@@ -233,6 +234,8 @@ class Sender:
     async def _judge(self, items: list[Item], error: SendError, failures: int) -> Again | None:
         """Return what is to be tried again after an error; the rest is dealt with."""
         first = items[0]
+        if isinstance(error, InsteadError):
+            return self._instead(items, error)
         if len(items) > 1:
             first.parts = []
         if isinstance(error, MovedError):
@@ -257,6 +260,20 @@ class Sender:
         again = [i for i in items if not i.reply.once and i.tries < MAYBE_SENT_TRIES]
         self._done([item for item in items if item not in again], "unknown")
         return (MAYBE_SENT_WAIT_S, again) if again else None
+
+    def _instead(self, items: list[Item], error: InsteadError) -> Again | None:
+        """Send something else in a part's place, within the chat's budget as well."""
+        first = items[0]
+        adapter = self._adapters[first.out.platform]
+        self._count(first, "instead")
+        _log.info("message %d to %s: %s", first.out.id, first.out.platform, error)
+        first.parts = [part for row in error.rows for part in adapter.fit(row)] + first.parts[1:]
+        if not first.parts:  # a picture without words
+            self._done(items, "failed")
+            return None
+        for item in items:
+            item.tries = 0
+        return 0.0, items
 
     async def _follow(self, items: list[Item], new: str) -> None:
         """Send to the chat that a chat has become, what waits for it included."""

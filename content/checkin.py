@@ -42,6 +42,12 @@ def streak_ending(days: Collection[date], end: date) -> int:
     return length
 
 
+def longest_streak(days: Collection[date]) -> int:
+    """Return the most days in a row that are in `days`."""
+    ends = (day for day in days if day + _DAY not in days)
+    return max((streak_ending(days, end) for end in ends), default=0)
+
+
 def makeup_days(rules: MakeupRules, days: Collection[date], today: date) -> tuple[date, ...]:
     """Return the missed days that may be repaired today, the earliest first.
 

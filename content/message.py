@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from content.picture import Picture
+
 BUTTON_BYTES_MAX = 64  # Telegram's callback_data limit, the tightest of the platforms
 
 
@@ -47,6 +49,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """Not sent any more when this many seconds have passed since the event."""
     alone: bool = False
     """Never merged with other answers into one message: its buttons change that message."""
+    picture: Picture | None = None
+    """To be shown with the text, which says the same in words: where pictures cannot be drawn or
+    sent, and in an answer for the presser of a button alone, the text stands by itself."""
 
 
 class Refusal(Exception):  # noqa: N818 - a polite no is an answer, not an error

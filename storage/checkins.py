@@ -12,6 +12,9 @@ _ADD = Sql(
     " VALUES (:programme, :member, :day, :at, :made_up) ON CONFLICT DO NOTHING"
 )
 _DAYS = Sql("SELECT day FROM checkin WHERE programme_id = :programme AND member_id = :member")
+_MARKED = Sql(
+    "SELECT day, made_up FROM checkin WHERE programme_id = :programme AND member_id = :member"
+)
 _MADE_UP = Sql(
     "SELECT COUNT(*) FROM checkin WHERE programme_id = :programme AND member_id = :member"
     " AND made_up >= :first AND made_up < :next"
@@ -63,6 +66,13 @@ def days(tx: Tx, programme_id: int, member_id: int) -> set[date]:
     """Return a member's check-ins, repaired days among them."""
     rows = tx.all(_DAYS, programme=programme_id, member=member_id)
     return {day for (raw,) in rows if (day := to_day(raw)) is not None}
+
+
+def marked(tx: Tx, programme_id: int, member_id: int) -> dict[date, bool]:
+    """Return a member's check-ins, and of each whether it was made up later."""
+    rows = tx.all(_MARKED, programme=programme_id, member=member_id)
+    found = ((to_day(raw), made_up is not None) for raw, made_up in rows)
+    return {day: made_up for day, made_up in found if day is not None}
 
 
 def repairs(tx: Tx, programme_id: int, member_id: int, today: date) -> int:

@@ -124,7 +124,6 @@ _CALLED = Sql(
     " AND m.called = :called AND s.programme_id = m.programme_id AND s.group_id = :group"
     " AND s.member_id = m.id AND s.state = 'active' LIMIT 2"
 )
-_SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _BY_IDENTITY = Sql(
     # CROSS: SQLite keeps the order then; without statistics it would read every identity first
     "SELECT i.platform, i.user_id, i.member_id FROM json_each(:pairs) p CROSS JOIN identity i"
@@ -140,6 +139,7 @@ _KNOWN = Sql(
     postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
 )
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
+_SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
     "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
     " WHERE programme_id = :programme AND owner_id = :member ORDER BY wallet"

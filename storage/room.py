@@ -7,10 +7,13 @@ from storage.db import Sql, Tx, from_ms, to_ms
 from storage.ids import new_id
 
 SHOWN = 100
-_COLUMNS = "id, chat_id, person, name, kind, text, buttons, reply_to, client, edited, at_ms"
+_COLUMNS = (
+    "id, chat_id, person, name, kind, text, buttons, reply_to, client, edited, at_ms, picture"
+)
 _ADD = Sql(
     f"INSERT INTO room_message (programme_id, {_COLUMNS}) VALUES (:programme, :id, :chat,"
-    " :person, :name, :kind, :text, :buttons, :reply_to, :client, 0, :at) ON CONFLICT DO NOTHING"
+    " :person, :name, :kind, :text, :buttons, :reply_to, :client, 0, :at, :picture)"
+    " ON CONFLICT DO NOTHING"
 )
 _BY_CLIENT = Sql(
     f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme"
@@ -18,7 +21,7 @@ _BY_CLIENT = Sql(
 )
 _BY_ID = Sql(f"SELECT {_COLUMNS} FROM room_message WHERE programme_id = :programme AND id = :id")
 _EDIT = Sql(
-    "UPDATE room_message SET text = :text, buttons = :buttons, edited = 1"
+    "UPDATE room_message SET text = :text, buttons = :buttons, picture = :picture, edited = 1"
     " WHERE programme_id = :programme AND id = :id AND chat_id = :chat AND kind = 'bot'"
 )
 _LAST = Sql(
@@ -35,7 +38,7 @@ _LOCALE = Sql("UPDATE programme SET locale = :locale WHERE id = :programme AND l
 
 
 class Line(NamedTuple):
-    """A message in the room. `kind` is person, bot or notice; `buttons` JSON text."""
+    """A message in the room. `kind` is person, bot or notice; `buttons` and `picture` JSON text."""
 
     id: int
     chat_id: str
@@ -48,6 +51,7 @@ class Line(NamedTuple):
     client: str | None
     edited: int
     at_ms: int
+    picture: str | None
 
     @property
     def at(self) -> datetime:
@@ -68,6 +72,7 @@ def add(
     client: str,
     buttons: str = "[]",
     reply_to: str | None = None,
+    picture: str | None = None,
 ) -> tuple[Line, bool]:
     """Add a message and return it with True; with False the one that `client` made before."""
     added = tx.run(
@@ -83,6 +88,7 @@ def add(
         reply_to=reply_to,
         client=client,
         at=to_ms(at),
+        picture=picture,
     )
     new = added.rowcount == 1
     row = tx.one(_BY_CLIENT, programme=programme_id, person=person, client=client)
@@ -90,11 +96,24 @@ def add(
 
 
 def edit(
-    tx: Tx, programme_id: int, chat_id: str, id_: int, *, text: str, buttons: str
+    tx: Tx,
+    programme_id: int,
+    chat_id: str,
+    id_: int,
+    *,
+    text: str,
+    buttons: str,
+    picture: str | None = None,
 ) -> Line | None:
     """Replace a message of the bot in a chat; None when there is none."""
     changed = tx.run(
-        _EDIT, programme=programme_id, id=id_, chat=chat_id, text=text, buttons=buttons
+        _EDIT,
+        programme=programme_id,
+        id=id_,
+        chat=chat_id,
+        text=text,
+        buttons=buttons,
+        picture=picture,
     )
     return get(tx, programme_id, id_) if changed.rowcount else None
 

@@ -672,6 +672,7 @@ room_message = Table(
     Column("client", String(64)),
     Column("edited", Integer, nullable=False, server_default="0"),
     Column("at_ms", BigInteger, nullable=False),
+    Column("picture", Text),
     Index(None, "programme_id", "chat_id", "id"),
     UniqueConstraint("programme_id", "person", "client"),
     sqlite_with_rowid=False,

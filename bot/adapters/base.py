@@ -1,11 +1,14 @@
 """What platform adapters have in common: limits, errors, and how text is made to fit."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from bot.pictures import PictureError, Pictures
 from content.message import Reply, pack, unpack
+from content.picture import Picture
 from storage.outbox import Outgoing
 
 
@@ -43,6 +46,15 @@ class MovedError(SendError):
         self.chat_id = chat_id
 
 
+class InsteadError(SendError):
+    """It has not been sent, and something else is to be: a picture's words, an edit's text anew."""
+
+    def __init__(self, why: str, rows: Sequence[Outgoing]) -> None:
+        """Say what is to be sent in its place; nothing, where other parts say it all."""
+        super().__init__(why)
+        self.rows = rows
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a platform allows. Text in UTF-16 units; None for a rate means unlimited."""
@@ -55,6 +67,8 @@ class Limits:
     chat_burst: int
     chat_per_minute: float | None
     overall_per_second: float | None
+    caption_max: int = 0
+    """Longest text below a picture; 0: pictures cannot be shown, their text is said."""
 
 
 class Adapter(ABC):
@@ -62,6 +76,7 @@ class Adapter(ABC):
 
     name: str
     limits: Limits
+    pictures: Pictures
 
     def per_minute(self, chat_id: str) -> float | None:  # noqa: ARG002 - for platforms that differ
         """Return how many messages a minute a chat may get, after its first burst."""
@@ -76,11 +91,26 @@ class Adapter(ABC):
             return [_part(out, reply, shorten(reply.text, self.limits.toast_max), buttons=False)]
         if out.kind == "edit" and not self.limits.edits:
             out = out._replace(kind="say", target=None)
-        parts = split(reply.text, self.limits.text_max)
+        picture = reply.picture if self.limits.caption_max else None
         if out.kind == "edit":
-            return [_part(out, reply, parts[0], buttons=True)]
+            most = self.limits.caption_max if picture else self.limits.text_max
+            text = shorten(reply.text, most) if picture else split(reply.text, most)[0]
+            return [_part(out, reply, text, buttons=True, picture=picture)]
+        if picture and units(reply.text) <= self.limits.caption_max:
+            return [_part(out, reply, reply.text, buttons=True, picture=picture)]
+        parts = split(reply.text, self.limits.text_max)
         rows = [_part(out, reply, part, buttons=part is parts[-1]) for part in parts]
+        if picture:  # the picture first, by itself
+            rows.insert(0, _part(out, reply, "", buttons=False, picture=picture))
         return [rows[0], *[row._replace(target=None) for row in rows[1:]]]
+
+    async def draw(self, out: Outgoing, reply: Reply) -> bytes:
+        """Return a reply's picture as PNG. Errors: InsteadError, with the words alone."""
+        assert reply.picture is not None
+        try:
+            return await self.pictures.png(reply.picture)
+        except PictureError as error:
+            raise InsteadError(f"no picture: {error}", words_alone(out, reply)) from error
 
     async def deliver(self, out: Outgoing) -> None:
         """Hand one row that fits to the platform. Errors: SendError, each kind its own."""
@@ -132,9 +162,17 @@ def shorten(text: str, most: int) -> str:
     return text if units(text) <= most else split(text, most - 1)[0].rstrip() + "…"
 
 
-def _part(out: Outgoing, reply: Reply, text: str, *, buttons: bool) -> Outgoing:
-    shown = msgspec.structs.replace(reply, text=text, buttons=reply.buttons if buttons else ())
-    return out._replace(payload=pack(shown))
+def words_alone(out: Outgoing, reply: Reply) -> list[Outgoing]:
+    """Return the rows that say a reply without its picture: none, when that was all of it."""
+    return [_part(out, reply, reply.text, buttons=True)] if reply.text else []
+
+
+def _part(
+    out: Outgoing, reply: Reply, text: str, *, buttons: bool, picture: Picture | None = None
+) -> Outgoing:
+    shown = reply.buttons if buttons else ()
+    part = msgspec.structs.replace(reply, text=text, buttons=shown, picture=picture)
+    return out._replace(payload=pack(part))
 
 
 def _buttons_as_text(reply: Reply) -> Reply:

@@ -22,6 +22,7 @@ from bot.adapters.local.adapter import GROUP, TEXT_MAX
 from bot.clock import MovableClock
 from bot.demo import Visits
 from bot.dispatcher import BusyError
+from bot.web.room_pictures import line_of, shown
 from content.message import alike
 from content.names import clean_text
 from content.texts import DEFAULT_LOCALE, LOCALES, texts
@@ -33,8 +34,7 @@ from storage.room import Line
 HEARTBEAT_S = 15
 NAMED_MAX = 3
 """How many of those who came by are named: the room stays readable."""
-ID_END = 2**63
-CHIPS = ("checkin", "points", "top", "ledger", "rules", "help")
+CHIPS = ("checkin", "points", "top", "calendar", "me", "ledger", "rules", "help")
 ChatName = Literal["group", "private"]
 Client = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -244,9 +244,8 @@ def _inside(engine: Engine, person: Person) -> bool:
 
 def _shows(engine: Engine, chat_id: str, message: str, data: str) -> bool:
     """Whether a message of the chat has such a button."""
-    with reading(engine) as tx:
-        line = room.get(tx, MAIN, int(message)) if int(message) < ID_END else None
-    rows = json.loads(line.buttons) if line is not None and line.chat_id == chat_id else []
+    line = line_of(engine, chat_id, message)
+    rows = json.loads(line.buttons) if line is not None else []
     return any(alike(button["data"], data) for row in rows for button in row)
 
 
@@ -262,6 +261,7 @@ def _message(line: Line, here: Programme) -> dict[str, Any]:
         "text": line.text,
         "at": line.at.astimezone(here.zone).isoformat(),
         "buttons": json.loads(line.buttons),
+        "picture": shown(line),
         "reply_to": line.reply_to,
         "edited": bool(line.edited),
         "client": line.client if line.kind == "person" else None,

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from tests.bench.figures import Plan, Result, surroundings, watched, write_json
 
-NAMES = ("checkins", "checkins_postgres", "latency", "start", "boards", "peers", "store", "talk")
+NAMES = (
+    "checkins",
+    "checkins_postgres",
+    "latency",
+    "start",
+    "boards",
+    "peers",
+    "store",
+    "talk",
+    "pictures",
+)
 FULL_SIZE, QUICK_SIZE = 1_000_000, 20_000
 """Postings in the largest store of `store`, unless `--size` says otherwise."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from content.checkin import (
     Repair,
     award,
+    longest_streak,
     makeup_days,
     makeup_price,
     makeup_worthwhile,
@@ -261,3 +262,17 @@ def test_a_repair_keeps_the_rules_and_what_it_promises(
     assert found.price == sum(price or 0 for price in prices)
     end = TODAY if TODAY in days else YESTERDAY
     assert found.streak == streak_ending(days | set(found.days), end) > streak_ending(days, end)
+
+
+@pytest.mark.parametrize(
+    ("ago", "longest"),
+    [((), 0), ((0,), 1), ((0, 2, 4), 1), ((9, 8, 7, 1, 0), 3), ((5, 4, 3, 2, 1, 0), 6)],
+)
+def test_the_longest_streak_may_be_long_ago(ago: tuple[int, ...], longest: int) -> None:
+    assert longest_streak({TODAY - timedelta(days=each) for each in ago}) == longest
+
+
+@given(st.sets(st.integers(0, 40)))
+def test_the_longest_streak_is_that_of_some_day(ago: set[int]) -> None:
+    days = {TODAY - timedelta(days=each) for each in ago}
+    assert longest_streak(days) == max((streak_ending(days, day) for day in days), default=0)

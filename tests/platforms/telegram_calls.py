@@ -1,6 +1,7 @@
 """Plain HTTP calls to the fake Telegram, for tests about the server itself."""
 
 import os
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,12 @@ def calling(fake: FakeTelegram) -> Iterator[Caller]:
         # The bot's side was the test itself: whatever it did wrong was meant to be looked at.
         unseen = [violation for violation in fake.violations if violation]
         assert not unseen, unseen
+
+
+def png(width: int, height: int, *, filling: bytes = b"") -> bytes:
+    """Make the beginning of a PNG file: enough to be measured."""
+    size = struct.pack(">II", width, height)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\2\0\0\0" + filling
 
 
 def require_schema() -> None:

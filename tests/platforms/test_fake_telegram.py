@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.platforms.telegram_calls import calling
+from tests.platforms.telegram_calls import calling, png
 
 CONFLICT = (
     "Conflict: terminated by other getUpdates request; "
@@ -72,15 +72,17 @@ def test_parameters_come_in_four_ways(ask, tg, group, way):
 
 def test_a_photo_is_uploaded_under_its_own_or_another_name(ask, group):
     data = {"chat_id": str(group["id"]), "caption": "图"}
-    direct = ask.raw("sendPhoto", data=data, files={"photo": ("a.png", b"12345")}).json()
-    assert direct["result"]["photo"][0]["file_size"] == 5
+    small, wide = png(6, 4), png(640, 64, filling=b"x" * 100)
+    direct = ask.raw("sendPhoto", data=data, files={"photo": ("a.png", small)}).json()
+    sizes = direct["result"]["photo"]
+    assert [(size["width"], size["height"]) for size in sizes] == [(6, 4), (6, 4)]
+    assert sizes[-1]["file_size"] == len(small)
     data["photo"] = "attach://f1"
-    attached = ask.raw("sendPhoto", data=data, files={"f1": ("a.png", b"1234567")}).json()
-    assert attached["result"]["photo"][0]["file_size"] == 7
-    assert ask.refused("sendPhoto", chat_id=group["id"], photo="x", caption="字" * 1025) == (
-        400,
-        "Bad Request: message caption is too long",
-    )
+    attached = ask.raw("sendPhoto", data=data, files={"f1": ("a.png", wide)}).json()
+    sizes = attached["result"]["photo"]
+    assert [(size["width"], size["height"]) for size in sizes] == [(320, 32), (640, 64)]
+    assert sizes[-1]["file_size"] == len(wide)
+    assert [upload.content for upload in ask.fake.uploads] == [small, wide]
 
 
 # -- polling -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from aiogram.exceptions import TelegramRetryAfter
 from aiogram.types import Update as AiogramUpdate
 
 from tests.platforms.fake_telegram import FakeBroken, FakeTelegram, Schema
-from tests.platforms.telegram_calls import calling, require_schema
+from tests.platforms.telegram_calls import calling, png, require_schema
 
 KEYBOARD = {"inline_keyboard": [[{"text": "签到", "callback_data": "checkin"}]]}
 
@@ -201,7 +201,7 @@ def test_python_telegram_bot_makes_the_round_trip(tg, monkeypatch):
             await answer.edit_text("改了")
             with pytest.raises(telegram.error.BadRequest, match="not modified"):
                 await answer.edit_text("改了")
-            photo = await bot.send_photo(group["id"], b"png", caption="图")
+            photo = await bot.send_photo(group["id"], png(6, 4), caption="图")
             assert photo.caption == "图"
             await bot.set_my_commands([("top", "榜")], telegram.BotCommandScopeAllGroupChats())
             link = await bot.create_chat_invite_link(group["id"], name="x", member_limit=3)
@@ -249,7 +249,7 @@ def test_aiogram_makes_the_round_trip(tg):
             await bot.edit_message_reply_markup(
                 chat_id=group["id"], message_id=answer.message_id, reply_markup=None
             )
-            await bot.send_photo(group["id"], aiogram.types.BufferedInputFile(b"png", "a.png"))
+            await bot.send_photo(group["id"], aiogram.types.BufferedInputFile(png(6, 4), "a.png"))
             assert (await bot.get_chat(group["id"])).title == "群"
             assert (await bot.get_chat_member(group["id"], ming["id"])).status == "member"
             tg.limits.chat_burst = 1

@@ -11,7 +11,9 @@ from typing import Any
 from bot.adapters.base import Adapter, Limits
 from bot.clock import Clock
 from bot.dispatcher import Dispatcher
+from bot.pictures import Pictures
 from content.message import Reply
+from content.picture import pack_picture
 from handlers.event import Chat, Event, Kind, Mention, Role, Sender
 from storage import room
 from storage.outbox import Outgoing
@@ -57,6 +59,7 @@ class LocalAdapter(Adapter):
         chat_burst=1,
         chat_per_minute=None,
         overall_per_second=None,
+        caption_max=1_000_000,
     )
 
     def __init__(
@@ -67,8 +70,10 @@ class LocalAdapter(Adapter):
         dispatcher: Dispatcher,
         clock: Clock,
         bot_name: str,
+        pictures: Pictures | None = None,
     ) -> None:
         """`people` are whom visitors may be, whether in the group yet or not."""
+        self.pictures = pictures or Pictures()
         self.people = {person.id: person for person in people}
         self.title = title
         self.bot_name = bot_name
@@ -223,6 +228,7 @@ class LocalAdapter(Adapter):
 
     async def say(self, out: Outgoing, reply: Reply) -> None:
         """Write the bot's words; the row's number makes that happen once."""
+        picture = await self._picture(out, reply)
         line, new = await self._add(
             chat_id=out.chat_id,
             person=BOT,
@@ -232,6 +238,7 @@ class LocalAdapter(Adapter):
             client=f"out-{out.id}",
             buttons=_buttons(reply),
             reply_to=out.target,
+            picture=picture,
         )
         if new:
             self._show(line)
@@ -244,11 +251,21 @@ class LocalAdapter(Adapter):
     async def edit(self, out: Outgoing, reply: Reply) -> None:
         """Replace a message of the bot."""
         id_, text, buttons = int(out.target or 0), reply.text, _buttons(reply)
+        picture = await self._picture(out, reply)
         line = await self._dispatcher.run(
-            lambda tx: room.edit(tx, MAIN, out.chat_id, id_, text=text, buttons=buttons)
+            lambda tx: room.edit(
+                tx, MAIN, out.chat_id, id_, text=text, buttons=buttons, picture=picture
+            )
         )
         if line is not None:
             self._show(line)
+
+    async def _picture(self, out: Outgoing, reply: Reply) -> str | None:
+        """Return a reply's picture as the room keeps it: its value, once it has been drawn."""
+        if reply.picture is None:
+            return None
+        await self.draw(out, reply)  # so that a page gets it, or the words alone are written
+        return pack_picture(reply.picture)
 
     @contextmanager
     def listen(self, person: str, chat: str) -> Iterator[Feed]:

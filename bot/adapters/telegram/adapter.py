@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from telegram import (
     BotCommandScopeDefault,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaPhoto,
     LinkPreviewOptions,
     ReplyParameters,
 )
@@ -23,7 +24,7 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from bot import metrics
-from bot.adapters.base import Adapter, Limits, MaybeSentError
+from bot.adapters.base import Adapter, InsteadError, Limits, MaybeSentError, SendError
 from bot.adapters.telegram.contact import Contact
 from bot.adapters.telegram.decode import (
     ALLOWED_UPDATES,
@@ -33,11 +34,13 @@ from bot.adapters.telegram.decode import (
     to_event,
     update_id,
 )
-from bot.adapters.telegram.errors import NONSENSE, to_send_error
+from bot.adapters.telegram.errors import NONSENSE, has_no_text, to_send_error
+from bot.adapters.telegram.photos import FILE_NAME, Photos
 from bot.adapters.telegram.polling import Polling
 from bot.adapters.telegram.rights import in_words
 from bot.clock import Clock
 from bot.dispatcher import BusyError, Dispatcher
+from bot.pictures import Pictures
 from bot.worker import Outcome
 from content.message import Reply
 from content.texts import DEFAULT_LOCALE, LOCALES, texts
@@ -60,6 +63,7 @@ class TelegramAdapter(Adapter):
         chat_burst=5,
         chat_per_minute=15,  # with the burst 20, the most in any minute
         overall_per_second=30,
+        caption_max=1024,
     )
 
     def __init__(
@@ -71,8 +75,11 @@ class TelegramAdapter(Adapter):
         dispatcher: Dispatcher,
         clock: Clock,
         locale: str = DEFAULT_LOCALE,
+        pictures: Pictures | None = None,
     ) -> None:
         """`api_url` is the server's root; `locale` the language of commands for most people."""
+        self.pictures = pictures or Pictures()
+        self._photos = Photos()
         self._owners = owners
         self._dispatcher = dispatcher
         self._clock = clock
@@ -197,15 +204,35 @@ class TelegramAdapter(Adapter):
             if out.target
             else None
         )
+        where = {
+            "chat_id": int(out.chat_id),
+            "message_thread_id": int(out.thread) if out.thread else None,
+            "reply_parameters": answers,
+            "reply_markup": _keyboard(reply),
+        }
+        if reply.picture is not None:
+            caption = reply.text or None
+            send = partial(self._call, self._bot.send_photo, caption=caption, **where)
+            await self._show(out, reply, lambda photo: send(photo=photo, filename=FILE_NAME))
+            return
         await self._call(
             self._bot.send_message,
-            chat_id=int(out.chat_id),
             text=reply.text,
-            message_thread_id=int(out.thread) if out.thread else None,
-            reply_parameters=answers,
-            reply_markup=_keyboard(reply),
             link_preview_options=LinkPreviewOptions(is_disabled=True),
+            **where,
         )
+
+    async def _show(
+        self, out: Outgoing, reply: Reply, send: Callable[[str | bytes], Awaitable[Any]]
+    ) -> None:
+        """Send a picture: by its number if Telegram has it already, else the whole of it."""
+        assert reply.picture is not None
+        known = self._photos.get(reply.picture)
+        try:
+            message = await send(known or await self.draw(out, reply))
+        except SendError as error:
+            raise self._photos.judge(error, out, reply, known=known) from error
+        self._photos.keep(reply.picture, message)
 
     async def toast(self, out: Outgoing, text: str) -> None:
         """Answer a tap."""
@@ -217,21 +244,39 @@ class TelegramAdapter(Adapter):
         )
 
     async def edit(self, out: Outgoing, reply: Reply) -> None:
-        """Replace a message's text and buttons."""
+        """Replace a message's picture, text and buttons; one that cannot be, by a new message."""
         assert out.target is not None
-        await self._call(
-            self._bot.edit_message_text,
-            chat_id=int(out.chat_id),
-            message_id=int(out.target),
-            text=reply.text,
-            reply_markup=_keyboard(reply),
-            link_preview_options=LinkPreviewOptions(is_disabled=True),
-        )
+        where = {
+            "chat_id": int(out.chat_id),
+            "message_id": int(out.target),
+            "reply_markup": _keyboard(reply),
+        }
+        if reply.picture is not None:
+            change = partial(self._call, self._bot.edit_message_media, **where)
+            await self._show(
+                out,
+                reply,
+                lambda photo: change(media=InputMediaPhoto(photo, reply.text, filename=FILE_NAME)),
+            )
+            return
+        try:
+            await self._call(
+                self._bot.edit_message_text,
+                text=reply.text,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                **where,
+            )
+        except SendError as error:
+            if not has_no_text(error):
+                raise
+            # it shows a picture, which would stay there, above words that say otherwise
+            anew = out._replace(kind="say", target=None)
+            raise InsteadError("a picture cannot become words", [anew]) from error
 
     @staticmethod
-    async def _call(method: Callable[..., Any], **arguments: Any) -> None:
+    async def _call(method: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
         try:
-            await method(**arguments)
+            return await method(**arguments)
         except TelegramError as error:
             problem = to_send_error(error)
             if problem is not None:

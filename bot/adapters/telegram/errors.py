@@ -24,6 +24,9 @@ from bot.adapters.base import (
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NONSENSE = (KeyError, TypeError, AttributeError, ValueError)
 """What the library raises over an answer that is JSON but no answer."""
+_TOO_LARGE = ("request entity too large", "content too large", "(413)")
+"""Status 413, for which the library has no error of its own: the upload was not even read."""
+_NO_TEXT = "there is no text in the message to edit"
 _DONE_ALREADY = ("message is not modified", "query is too old")
 
 
@@ -38,11 +41,25 @@ def to_send_error(error: TelegramError) -> SendError | None:
     if isinstance(error, RetryAfter):
         wait = error.retry_after
         return RetryAfterError(wait.total_seconds() if isinstance(wait, timedelta) else wait)
-    if isinstance(error, BadRequest | Forbidden):
+    if isinstance(error, BadRequest | Forbidden) or _is_too_large(error):
         return RefusedError(error.message)
     if _certainly_not_sent(error):
         return NotSentError(error.message)
     return MaybeSentError(f"{type(error).__name__}: {error.message}")
+
+
+def _is_too_large(error: TelegramError) -> bool:
+    return any(words in error.message.lower() for words in _TOO_LARGE)
+
+
+def is_about_the_message(error: SendError) -> bool:
+    """Whether what was sent is refused, and not the bot."""
+    return isinstance(error, RefusedError) and not isinstance(error.__cause__, Forbidden)
+
+
+def has_no_text(error: SendError) -> bool:
+    """Whether a message's text cannot be edited because it has none: it shows a picture."""
+    return isinstance(error, RefusedError) and _NO_TEXT in str(error).lower()
 
 
 def _certainly_not_sent(error: TelegramError) -> bool:

@@ -38,7 +38,7 @@ def _multipart(kind: str, body: bytes) -> dict[str, Any]:
         if (filename := part.get_filename()) is None:
             values[name] = content.decode()
         else:
-            files[name] = Upload(filename, len(content))
+            files[name] = Upload(filename, content)
     for name, value in values.items():
         # A file may lie under another name, which the parameter points to.
         if value.startswith("attach://") and (found := files.pop(value[9:], None)):

@@ -4,7 +4,6 @@ from typing import Any
 
 from .errors import ApiError, bad_request, flood
 from .members import is_admin
-from .schema import Upload
 from .state import GENERAL_TOPIC, SERVICE, Chat, Json, Sent, State
 from .text import merge, parse_html, utf16
 
@@ -15,7 +14,6 @@ MAX_BUTTON_DATA = 64
 MAX_COPY_TEXT = 256
 MAX_INLINE_RESULTS = 50
 MAX_IDS = 100
-MAX_PHOTO = 10 * 1024 * 1024
 TAP_LIFE = 150
 INLINE_LIFE = 30
 DELETE_LIFE = 48 * 3600
@@ -169,27 +167,6 @@ def send_message(state: State, p: Json) -> Json:
     return _send(state, "sendMessage", p, {"text": text, "entities": entities or None}, chat)
 
 
-def send_photo(state: State, p: Json) -> Json:
-    chat = state.open_chat(p["chat_id"])
-    text, entities = _content(state, p, field="caption", most=MAX_CAPTION)
-    photo = p["photo"]
-    size = photo.size if isinstance(photo, Upload) else 1
-    if not photo or not size:
-        raise bad_request("file must be non-empty")
-    if size > MAX_PHOTO:
-        raise ApiError(413, "Request Entity Too Large")
-    number = state.new_id()
-    shown = {
-        "file_id": photo if isinstance(photo, str) and "://" not in photo else f"photo{number}",
-        "file_unique_id": f"u{number}",
-        "width": 640,
-        "height": 480,
-        "file_size": size,
-    }
-    content = {"photo": [shown], "caption": text or None, "caption_entities": entities or None}
-    return _send(state, "sendPhoto", p, content, chat)
-
-
 def _own_message(state: State, p: Json) -> tuple[Chat, Json]:
     chat = state.open_chat(p.get("chat_id", ""))
     message = chat.messages.get(p.get("message_id", 0))
@@ -217,7 +194,7 @@ def _edit(state: State, method: str, p: Json, changes: Json) -> Json | bool:
     _pay(state, chat)
     if all(message.get(key) == value for key, value in changes.items()):
         raise bad_request(NOT_MODIFIED)
-    if "text" in changes:
+    if changes.keys() & {"text", "photo", "caption"}:
         message["edit_date"] = int(state.clock.now())
     for key, value in changes.items():
         if value is None:
@@ -328,7 +305,6 @@ def set_reaction(state: State, p: Json) -> bool:
 
 METHODS: dict[str, Any] = {
     "sendMessage": send_message,
-    "sendPhoto": send_photo,
     "editMessageText": edit_text,
     "editMessageReplyMarkup": edit_markup,
     "deleteMessage": delete_message,

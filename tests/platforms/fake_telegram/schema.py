@@ -1,5 +1,6 @@
 """The published Bot API schema as a judge of what goes in and what comes out."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +37,12 @@ class Upload:
     """A file that came in a multipart body."""
 
     filename: str
-    size: int
+    content: bytes = dataclasses.field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.content)
 
 
 class Schema:
@@ -73,6 +79,9 @@ class Schema:
         problems: list[str] = []
         fatal = False
         for name, value in raw.items():
+            if isinstance(value, Upload) and _points_to(name, raw):
+                params[name] = value  # a file beside the parameter that names it
+                continue
             if name not in fields:
                 problems.append(f"{method}: unknown parameter {name!r}")
                 continue
@@ -136,6 +145,12 @@ class Schema:
             elif field["required"]:
                 problems.append(f"{path}: {kind} lacks {name!r}")
         return problems
+
+
+def _points_to(name: str, raw: dict[str, Any]) -> bool:
+    """Whether a parameter inside which media is described names a file of this upload."""
+    texts = (value for value in raw.values() if isinstance(value, str))
+    return any(f'"attach://{name}"' in text for text in texts)
 
 
 _SIMPLE = {

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from . import administration, messaging
+from . import administration, messaging, photos
 from .body import read_params
 from .control import control
 from .errors import ApiError, bad_request
@@ -23,7 +23,11 @@ from .state import Call, Json, Sent
 from .webhook import Attempt
 
 TOKEN = "1234567890:AAFakeTokenForTestsOnly_0123456789abc"
-METHODS: dict[str, Callable[..., Any]] = {**messaging.METHODS, **administration.METHODS}
+METHODS: dict[str, Callable[..., Any]] = {
+    **messaging.METHODS,
+    **photos.METHODS,
+    **administration.METHODS,
+}
 POLLING = frozenset({"getUpdates", "setWebhook", "deleteWebhook", "getWebhookInfo"})
 PATIENCE = 1.0
 _AUTO = object()

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import ApiError, FakeBroken, bad_request
 from .limits import Budget, Clock, Limits
 from .members import is_admin, is_inside, make_member, may
-from .schema import Schema
+from .schema import Schema, Upload
 from .updates import UpdateQueue
 
 Json = dict[str, Any]
@@ -149,6 +149,9 @@ class State:
         self.queries: dict[str, Json] = {}
         self.inline_messages: dict[str, Json] = {}
         self.commands: dict[tuple[str, str], list[Json]] = {}
+        #: What photos there are, by any of their sizes' numbers; what was uploaded, in order.
+        self.photos: dict[str, list[Json]] = {}
+        self.uploads: list[Upload] = []
         self.sent: list[Sent] = []
         self.calls: list[Call] = []
         #: Answers to taps and to inline queries, by query id.

@@ -26,6 +26,8 @@ const query = (as, chat) => new URLSearchParams({ as, chat, lang: language });
 
 export const readState = (as, chat, signal) => request(`/room/state?${query(as, chat)}`, {}, signal);
 export const streamAddress = (as, chat) => `/room/stream?${query(as, chat)}`;
+export const pictureAddress = (as, chat, message, mark) =>
+  `/room/picture/${message}?${new URLSearchParams({ as, chat, mark })}`;
 export const sendText = (as, chat, text, client) => post("/room/say", { as, chat, text, client });
 export const tapButton = (as, chat, message, data, client) =>
   post("/room/tap", { as, chat, message, data, client });

@@ -30,7 +30,8 @@ export function drawBubble(node, item, context) {
     { class: bubbleClasses(message, open) },
     nameLine(message, context),
     quoteLine(item, context),
-    el("div", { class: "body" }, message.text),
+    picture(node, message, context),
+    el("div", { class: "body", "aria-hidden": message.picture ? "true" : null }, message.text),
     isLong(message.text) ? expander(open, context) : null,
     meta(message, status, context),
   );
@@ -41,6 +42,7 @@ export function drawBubble(node, item, context) {
 
 function bubbleClasses(message, open) {
   const names = ["bubble"];
+  if (message.picture) names.push("pictured");
   if (message.edited) names.push("edited");
   if (RIGHT_TO_LEFT.test(message.text)) names.push("rtl");
   if (isLong(message.text)) names.push("long");
@@ -79,6 +81,25 @@ function quoteLine(item, context) {
     el("bdi", { class: "quote-name" }, name),
     el("span", { class: "quote-text" }, quoted.text.slice(0, 160)),
   );
+}
+
+// The text says in words what the picture shows: it is read out once, as the picture's.
+function picture(node, message, context) {
+  if (!message.picture) return null;
+  const { mark, width, height } = message.picture;
+  const source = context.pictureUrl(message.id, mark);
+  const shown = node.querySelector(".picture");
+  if (shown?.getAttribute("src") === source) {
+    shown.alt = message.text;
+    return shown;
+  }
+  const image = el("img", { class: "picture", alt: message.text, width, height, decoding: "async" });
+  image.addEventListener("error", () => {
+    image.closest(".bubble")?.querySelector(".body").removeAttribute("aria-hidden");
+    image.remove();
+  });
+  image.src = source;
+  return image;
 }
 
 function expander(open, { onExpand }) {

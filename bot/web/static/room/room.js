@@ -33,6 +33,7 @@ const view = new LogView(
     isOwn: (from) => from.id === place.as,
     role: roleOf,
     find: (id) => (place.chat === "group" ? place.messages.get(id) : undefined),
+    pictureUrl: (id, mark) => api.pictureAddress(place.as, place.chat, id, mark),
     onTap: tap,
     onRetry: (client) => deliver(place, client),
     onDiscard: (client) => {

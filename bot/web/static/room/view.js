@@ -19,7 +19,7 @@ export class LogView {
   #context;
   #empty;
 
-  // `context`: clock, isOwn(), role(), find(), onTap(), onRetry(), onDiscard();
+  // `context`: clock, isOwn(), role(), find(), pictureUrl(), onTap(), onRetry(), onDiscard();
   // `empty`: draws what stands in a chat without messages.
   constructor(context, empty) {
     const onExpand = () => (this.#down = false); // the reader wants the text's beginning, not the log's end
