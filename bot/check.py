@@ -185,6 +185,11 @@ def _telegram(settings: Settings) -> list[str]:
         except InvalidToken:
             return ["QUNYING_TELEGRAM_TOKEN: Telegram does not know this token"]
         except TelegramError as error:
-            return [f"QUNYING_TELEGRAM_API_URL: {type(error).__name__}"]
+            return [
+                (
+                    f"{settings.telegram_api_url} cannot be reached from here"
+                    f" ({type(error).__name__}): network, proxy, or QUNYING_TELEGRAM_API_URL?"
+                )
+            ]
 
     return asyncio.run(ask())

@@ -99,11 +99,12 @@ class Desk:
         with reading(self.engine) as tx:
             ours = members.known(tx, programme_id, some)
             found = members.by_identity(tx, programme_id, [(a, b) for a, b in pairs.values()])
+            others = {word: programmes.elsewhere(tx, *pair) for word, pair in pairs.items()}
         known = {word: number for word, number in numbers.items() if number in ours}
         known |= {word: found[a, b] for word, (a, b) in pairs.items() if (a, b) in found}
         strangers = list(dict.fromkeys(word for word in words if word not in known))
         if strangers:
-            shown = ", ".join(strangers[:STRANGERS_MAX])
+            shown = ", ".join(_told(word, others) for word in strangers[:STRANGERS_MAX])
             raise DeskError(f"not among the members of programme {programme_id}: {shown}")
         return [known[word] for word in words]
 
@@ -140,3 +141,9 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
         yield desk
     finally:
         engine.dispose()
+
+
+def _told(word: str, others: dict[str, list[int]]) -> str:
+    """Return a word with the programmes in which it is somebody."""
+    known = ", ".join(f"--programme {number}" for number in others.get(word, []))
+    return f"{word} (but of: {known})" if known else word

@@ -10,9 +10,8 @@ from storage.journeys import Sent
 from storage.members import Member
 from storage.programmes import Defaults, Group, Programme
 
-PRIVATE_RECEIPTS = 0
-"""Receipts of private chats, and of the bot's own coming and going, stand under no programme:
-which one is theirs may change between two deliveries."""
+RECEIPTS = 0
+"""Receipts stand under no programme: which one is theirs may change between two deliveries."""
 OPENS_A_GROUP = {"message", "tap", "joined", "bot_added", "bot_rights"}
 
 
@@ -36,45 +35,29 @@ class Place(NamedTuple):
 def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place:
     """Return where an event belongs, opening groups and members that are new.
 
-    The receipt is sent before the member is read: the two travel together.
+    The receipt travels with what is read first. A delivery that has been dealt with before, or
+    comes too late, changes nothing here: who has left meanwhile stays out.
     """
+    receipt = inbox.receive(tx, RECEIPTS, event.key, now)
     if event.chat.kind == "private":
-        return _private_place(tx, event, now)
-    group = programmes.group(tx, event.platform, event.chat.id)
-    if group is None and event.kind == "migrated":
-        group = programmes.group(tx, event.platform, event.target)
-    if event.chat.kind == "channel" or (group is None and event.kind not in OPENS_A_GROUP):
-        main = programmes.programme(tx, programmes.MAIN, now)
-        return Place(main, None, None, _receive(tx, event, main, None, now))
-    by_owner = event.kind == "bot_added" and event.sender.role == "owner"
+        return _private_place(tx, event, receipt, now)
+    group = _group(tx, event, receipt, defaults, now)
     if group is None:
-        group = programmes.open_group(
-            tx,
-            event.platform,
-            event.chat.id,
-            event.chat.title,
-            by_owner=by_owner,
-            defaults=defaults,
-            now=now,
-        )
-    elif group.state == programmes.LET_GO and event.kind == "bot_added" and not by_owner:
-        group = programmes.part(tx, group, defaults, now)
-    elif event.kind == "message":
-        programmes.keep_title(tx, group, event.chat.title)
+        return Place(programmes.programme(tx, programmes.MAIN, now), None, None, receipt)
     programme = programmes.programme(tx, group.programme_id, now)
-    receipt = _receive(tx, event, programme, group, now)
+    nobody = Place(programme, group, None, receipt)
     if event.kind not in {"message", "tap"} or event.sender.kind != "person":
-        return Place(programme, group, None, receipt)
-    if event.kind == "tap" and group.state != programmes.ACTIVE:
-        return Place(
-            programme, group, None, receipt, "who.left"
-        )  # an old button: I am not there any more
-    came = event.kind == "message"
-    if event.from_outside and not came and not _inside(tx, programme, group, event):
-        return Place(programme, group, None, receipt, "who.speak_first")
-    person = members.arrive(tx, programme.id, group.id, event.who, now, came=came)
+        return nobody
+    known = members.find(tx, programme.id, event.who, group.id)
+    old_button = event.kind == "tap" and group.state != programmes.ACTIVE  # I am not there now
+    if old_button or not _counts(event, receipt, now):
+        return nobody._replace(outside="who.left")
+    came, seen = event.kind == "message", known is not None and known.state is not None
+    if event.from_outside and not came and not seen:  # a tap in a public group proves nothing
+        return nobody._replace(outside="who.speak_first")
+    person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, came=came)
     inside = person.state == "active"
-    return Place(programme, group, person if inside else None, receipt, "who.left")
+    return nobody._replace(person=person if inside else None, outside="who.left")
 
 
 def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
@@ -89,35 +72,57 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     programme = programmes.programme(tx, group.programme_id, now)
     if not programme.rules.activity.points:
         return Place(programme, group, None, None)
-    if event.from_outside:
-        known = members.find(tx, programme.id, event.who, group.id)
-        if known is None or known.state != "active":
-            return Place(programme, group, None, None)
-    receipt = _receive(tx, event, programme, group, now)
-    person = members.arrive(tx, programme.id, group.id, event.who, now)
+    known = members.find(tx, programme.id, event.who, group.id)
+    if event.from_outside and (known is None or known.state != "active"):
+        return Place(programme, group, None, None)
+    receipt = inbox.receive(tx, RECEIPTS, event.key, now)
+    if not _counts(event, receipt, now):
+        return Place(programme, group, None, receipt)
+    person = members.take_in(tx, programme.id, group.id, event.who, now, known=known)
     return Place(programme, group, person, receipt)
 
 
-def _inside(tx: Tx, programme: Programme, group: Group, event: Event) -> bool:
-    """Whether somebody has been seen in a group. A tap in a public one proves nothing."""
-    known = members.find(tx, programme.id, event.who, group.id)
-    return known is not None and known.state is not None
+def _counts(event: Event, receipt: Sent, now: datetime) -> bool:
+    """Whether an event may change anything: it is new, and not too old."""
+    return now - event.at <= inbox.STALE and receipt.count == 1
 
 
-def _private_place(tx: Tx, event: Event, now: datetime) -> Place:
+def _group(tx: Tx, event: Event, receipt: Sent, defaults: Defaults, now: datetime) -> Group | None:
+    """Return the group in which it happened, opened or changed by it; None for none of ours."""
+    if event.chat.kind == "channel":
+        return None
+    group = programmes.group(tx, event.platform, event.chat.id)
+    if group is None and event.kind == "migrated":
+        group = programmes.group(tx, event.platform, event.target)
+    by_owner = event.kind == "bot_added" and event.sender.role == "owner"
+    if group is None and event.kind in OPENS_A_GROUP and _counts(event, receipt, now):
+        return programmes.open_group(
+            tx,
+            event.platform,
+            event.chat.id,
+            event.chat.title,
+            by_owner=by_owner,
+            defaults=defaults,
+            now=now,
+        )
+    if group is None or not _touches(event, group) or not _counts(event, receipt, now):
+        return group
+    if event.kind == "bot_added":
+        return programmes.part(tx, group, defaults, now)
+    return programmes.rename(tx, group, event.chat.title)
+
+
+def _touches(event: Event, group: Group) -> bool:
+    """Whether an event changes the group itself."""
+    if event.kind == "bot_added":
+        return group.state == programmes.LET_GO and event.sender.role != "owner"
+    return event.kind == "message" and programmes.renames(group, event.chat.title)
+
+
+def _private_place(tx: Tx, event: Event, receipt: Sent, now: datetime) -> Place:
     home = programmes.home(tx, event.platform, event.sender.id)
     programme = programmes.programme(tx, home or programmes.MAIN, now)
-    receipt = _receive(tx, event, programme, None, now)
     if home is not None:
         return Place(programme, None, members.find(tx, programme.id, event.who, None), receipt)
     former = programmes.known_before(tx, event.platform, event.sender.id)
     return Place(programme, None, None, receipt, "who.left" if former else "who.join_first")
-
-
-def _receive(
-    tx: Tx, event: Event, programme: Programme, group: Group | None, now: datetime
-) -> Sent:
-    """Write the receipt of a delivery."""
-    of_members = event.kind in {"message", "tap", "joined", "left"}
-    under = programme.id if group and of_members else PRIVATE_RECEIPTS
-    return inbox.receive(tx, under, event.key, now)

@@ -143,6 +143,9 @@ def _end(tx: Tx, programme_id: int, hold_id: int, undo: Undo, ending: _Ending) -
         return _again(tx, programme_id, hold_id, before, state)
     ended = tx.one(_END, programme=programme_id, id=hold_id, state=state, key=undo.key)
     if ended is None:
+        before = known_row(tx, programme_id, undo.key)  # by somebody for whom we have just waited
+        if before is not None:
+            return _again(tx, programme_id, hold_id, before, state)
         known = get(tx, programme_id, hold_id)
         raise GoneError(f"hold {hold_id} is {known.state if known else 'unknown'}")
     owner, wallet, _, amount, lots = ended

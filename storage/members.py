@@ -300,8 +300,22 @@ def arrive(
 
     Without `came` (a pressed button can be reached from outside) one who has left stays out.
     """
-    name = who.clean_name
     known = find(tx, programme_id, who, group_id)
+    return take_in(tx, programme_id, group_id, who, now, known=known, came=came)
+
+
+def take_in(
+    tx: Tx,
+    programme_id: int,
+    group_id: int,
+    who: Who,
+    now: datetime,
+    *,
+    known: Member | None,
+    came: bool = True,
+) -> Member:
+    """Keep name and presence of one who speaks in a group, `known` as `find` has just found him."""
+    name = who.clean_name
     new = known is None
     if known is None:
         known = enrol(tx, programme_id, who, now)

@@ -92,6 +92,10 @@ _ADOPT = Sql(
 )
 _PART = Sql("UPDATE chat_group SET programme_id = :new WHERE id = :id")
 _KNOWN = Sql("SELECT 1 FROM identity WHERE platform = :platform AND user_id = :user LIMIT 1")
+_WHERE_KNOWN = Sql(
+    "SELECT programme_id FROM identity WHERE platform = :platform AND user_id = :user"
+    " ORDER BY programme_id LIMIT 5"
+)
 _FORWARD = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, state, created_ms,"
     " moved_to) VALUES (:programme, :id, :platform, :chat, '', 'moved', 0, :new)"
@@ -215,12 +219,17 @@ def part(tx: Tx, known: Group, defaults: Defaults, now: datetime) -> Group:
     return parted
 
 
-def keep_title(tx: Tx, known: Group, title: str) -> None:
+def renames(known: Group, title: str) -> bool:
+    """Whether a chat has another title than we know."""
+    return clean_text(title, TITLE_MAX) not in {"", known.title}
+
+
+def rename(tx: Tx, known: Group, title: str) -> Group:
     """Note that a chat has been renamed."""
     title = clean_text(title, TITLE_MAX)
-    if title and title != known.title:
-        tx.send(_RENAME, id=known.id, title=title)
-        tx.seen.clear()
+    tx.send(_RENAME, id=known.id, title=title)
+    tx.seen.clear()
+    return known._replace(title=title)
 
 
 def set_state(tx: Tx, known: Group, state: str) -> None:
@@ -252,6 +261,11 @@ def follow_chat(tx: Tx, platform: str, old: str, new: str) -> None:
 def known_before(tx: Tx, platform: str, user_id: str) -> bool:
     """Whether somebody has ever been a member, anywhere here."""
     return tx.one(_KNOWN, platform=platform, user=user_id) is not None
+
+
+def elsewhere(tx: Tx, platform: str, user_id: str) -> list[int]:
+    """Return the programmes, five at most, in which somebody is a member."""
+    return [number for (number,) in tx.all(_WHERE_KNOWN, platform=platform, user=user_id)]
 
 
 def home(tx: Tx, platform: str, user_id: str) -> int | None:

@@ -116,7 +116,7 @@ class Wire:
     def call(self, sql: Wired, values: Iterable[Any] = ()) -> Call:
         """Return a statement with its values, in the order of their numbers.
 
-        Errors: psycopg.DataError and others for what PostgreSQL cannot be told.
+        Errors: ValueError and others for what PostgreSQL cannot be told.
         """
         dumped = [self._dump(value) for value in values]
         return Call(sql, tuple(type_ for type_, _ in dumped), [text for _, text in dumped])
@@ -199,7 +199,7 @@ class Wire:
         if kind is str:
             text = value.encode(self._encoding)
             if b"\0" in text:
-                raise psycopg.DataError("PostgreSQL text cannot contain NUL")
+                raise ValueError("PostgreSQL text cannot contain NUL")  # trying again is of no use
             return _UNKNOWN, text
         if value is None:
             return _UNKNOWN, None

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Engine
 
 from bot.adapters.local import LocalAdapter, Person
-from bot.adapters.local.adapter import GROUP, TEXT_MAX
+from bot.adapters.local.adapter import GROUP, TEXT_MAX, MarkUsedError
 from bot.clock import MovableClock
 from bot.demo import Visits
 from bot.dispatcher import BusyError
@@ -310,6 +310,8 @@ async def _move_on(  # noqa: PLR0917 - the room's parts, and how far
 async def _done(work: Any, words: dict[str, str]) -> Any:
     try:
         await asyncio.wait_for(work, 10)
+    except MarkUsedError:
+        return _error(409, words["error_mark"])
     except BusyError as error:
         retry = {"Retry-After": f"{error.retry_after_s:.0f}"}
         return _error(503, words["error_busy"], retry)

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
+
 from bot.adapters.local import LocalAdapter, Person
-from bot.adapters.local.adapter import FEED_MAX, GROUP, Feed
+from bot.adapters.local.adapter import FEED_MAX, GROUP, Feed, MarkUsedError
 from bot.dispatcher import Dispatcher
 from bot.sender import Sender
 from bot.web.room import _events
@@ -110,6 +112,19 @@ def test_the_same_words_twice_are_said_and_paid_once(sqlite_url: str) -> None:
             assert [text for _, text in said if text == "签到"] == ["签到"]
             assert len(said) == 2, said
             assert [line.kind for line in here.lines()] == ["person", "bot"]
+
+    asyncio.run(play())
+
+
+def test_other_words_by_a_mark_of_yesterday_are_refused(sqlite_url: str) -> None:
+    async def play() -> None:
+        async with opened(sqlite_url) as here:
+            await here.adapter.speak(ANN, "group", "嗯", client="c1", lang="")
+            for chat, words in (("group", "签到"), ("bot", "嗯")):
+                with pytest.raises(MarkUsedError):
+                    await here.adapter.speak(ANN, chat, words, client="c1", lang="")
+            await here.quiet()
+            assert [line.text for line in here.lines()] == ["嗯"]
 
     asyncio.run(play())
 

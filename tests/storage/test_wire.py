@@ -83,7 +83,7 @@ def test_a_value_comes_back_as_it_went(wire: Wire, value: object, type_: str) ->
 
 
 def test_a_text_that_postgresql_cannot_hold_is_refused_before_anything_is_sent(wire: Wire) -> None:
-    with pytest.raises(psycopg.DataError, match="NUL"):
+    with pytest.raises(ValueError, match="NUL"):
         _ask(wire, (ADD, [7, "a"]), (SHOW, ["a\0b"]))
     with pytest.raises(UnicodeEncodeError):
         _ask(wire, (ADD, [7, "a"]), (SHOW, ["\ud800"]))

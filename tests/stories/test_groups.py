@@ -1,5 +1,7 @@
 """Groups and who is in them: coming, going, the bot itself, chats that move, names that bite."""
 
+from datetime import timedelta
+
 import pytest
 
 from handlers.event import Chat
@@ -375,3 +377,44 @@ def test_a_member_who_takes_another_name_is_called_by_it(room: Stage) -> None:
     room.says(type(sender)(sender.id, "明哥"), "总榜")
     heard = room.heard()
     assert "🥇 明哥 · 5" in heard
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["again", "too late"])
+def test_a_message_that_changes_nothing_brings_nobody_back(stage: Stage, late: bool) -> None:
+    stage.says("小明", "签到", key="tg1:100")
+    stage.play(stage.event("小明", kind="left"))
+    stage.heard()
+    if late:
+        (outcome,) = stage.says("小明", "签到", at=stage.now - timedelta(days=2, hours=1))
+        assert outcome.state == "stale"
+    else:
+        (outcome,) = stage.says("小明", "签到", key="tg1:100")
+        assert outcome.state == "duplicate"
+    (outcome,) = stage.says("小明", "积分", private=True)
+    assert outcome.state == "refused"
+    assert "积分还在等你" in stage.heard()
+
+
+def test_old_news_of_the_bot_moves_no_group_and_no_title(room: Stage) -> None:
+    owner = room.person("群主", role="owner")
+    room.play(room.event(owner, kind="bot_added", chat=OTHER))
+    room.play(room.event("马甲", kind="bot_added", chat=OTHER, key="tg1:7"))
+    room.play(room.event(owner, kind="bot_removed", chat=OTHER))
+    before = _state(room, OTHER.id)
+    (outcome,) = room.play(room.event("马甲", kind="bot_added", chat=OTHER, key="tg1:7"))
+    assert outcome.state == "duplicate"
+    assert _state(room, OTHER.id) == before
+    old, new = Chat("-1001", "group", "旧名"), Chat("-1001", "group", "新名")
+    room.says("小明", "签到", chat=old, key="tg1:8")
+    room.says("小明", "积分", chat=new)
+    room.says("小明", "签到", chat=old, key="tg1:8")
+    assert _state(room)[2] == "新名"
+
+
+def test_one_message_is_paid_once_though_its_group_moves_to_the_shared_pool(room: Stage) -> None:
+    room.says("小明", "签到", chat=OTHER, key="tg1:50")
+    room.play(room.event(room.person("群主", role="owner"), kind="bot_added", chat=OTHER))
+    assert _state(room, OTHER.id)[0] == MAIN
+    (outcome,) = room.says("小明", "签到", chat=OTHER, key="tg1:50")
+    assert outcome.state == "duplicate"
+    assert _count(room, "posting") == 1

@@ -47,6 +47,10 @@ class Feed:
     )
 
 
+class MarkUsedError(ValueError):
+    """A page's mark for something said has come with something else before."""
+
+
 class LocalAdapter(Adapter):
     """The chat room: one group, and a private chat with the bot for everybody."""
 
@@ -87,7 +91,10 @@ class LocalAdapter(Adapter):
         return GROUP if chat == "group" else f"private-{person}"
 
     async def speak(self, person: Person, chat: str, text: str, *, client: str, lang: str) -> None:
-        """Say something, once however often the page asks. Errors: BusyError, ClosedError."""
+        """Say something, once however often the page asks: what `client` said first stands.
+
+        Errors: MarkUsedError for another thing by the same mark, BusyError, ClosedError.
+        """
         line, new = await self._add(
             chat_id=self.chat_id(person.id, chat),
             person=person.id,
@@ -98,6 +105,8 @@ class LocalAdapter(Adapter):
         )
         if new:
             self._show(line)
+        elif (line.chat_id, line.text) != (self.chat_id(person.id, chat), text):
+            raise MarkUsedError(client)  # it would count for the day of what was said first
         event = self._event(
             person,
             chat,

@@ -110,6 +110,12 @@ class TelegramAdapter(Adapter):
         sees_all = bool(user.can_read_all_group_messages)
         self._me = Me(user.id, user.username or "", sees_all, self._owners)
         _log.info("Telegram knows us as @%s", self._me.username)
+        if not self._owners:
+            _log.warning(
+                "nobody owns this bot yet: each group it is added to gets a pool of points of its"
+                " own. Send it /help in private for your id, put that into QUNYING_OWNERS, and"
+                " start again before you add it to a group"
+            )
         if not sees_all:
             _log.warning(
                 "privacy mode is on: in groups where the bot is no administrator it sees commands"

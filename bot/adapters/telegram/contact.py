@@ -61,7 +61,7 @@ class Contact:
             except (TelegramError, *NONSENSE) as error:
                 if isinstance(error, BadRequest) and not despite_refusal:
                     raise
-                self.failed(f"cannot be reached: {type(error).__name__}")
+                self.failed(f"cannot be reached, trying again: {type(error).__name__}")
                 problem = to_send_error(error) if isinstance(error, TelegramError) else None
                 await asyncio.sleep(getattr(problem, "seconds", wait_s))
                 wait_s = min(wait_s * 2, ERROR_WAIT_MAX_S)

@@ -82,7 +82,8 @@ export class Composer {
 
   #fit() {
     this.#box.style.height = "auto";
-    this.#box.style.height = `${this.#box.scrollHeight}px`;
+    // A box that is not shown has no height to measure.
+    if (this.#box.offsetParent) this.#box.style.height = `${this.#box.scrollHeight}px`;
     const left = LIMIT - this.#box.value.length;
     byId("left").hidden = left > WARN;
     byId("left").textContent = say("left", { n: left });
