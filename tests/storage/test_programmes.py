@@ -106,7 +106,8 @@ def test_a_title_is_kept_when_it_changes_and_not_lost_when_it_is_missing(engine:
         for title, kept in (("新名", "新名"), ("", "新名"), ("长" * 300, "长" * TITLE_MAX)):
             known = programmes.group(tx, "telegram", "-1")
             assert known is not None
-            programmes.keep_title(tx, known, title)
+            if programmes.renames(known, title):
+                assert programmes.rename(tx, known, title).title == kept
             found = programmes.group(tx, "telegram", "-1")
             assert found == made._replace(title=kept)
 
