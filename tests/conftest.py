@@ -1,7 +1,7 @@
 """What tests share: real databases, a stage for conversations, and an honest last line."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,6 +133,16 @@ def stage(engine: Engine) -> Stage:
 @pytest.fixture
 def redis_url() -> str:
     return services.need("Redis", services.redis_url())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write half letters that a test has logged as escapes: workers report in UTF-8."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
