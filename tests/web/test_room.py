@@ -243,6 +243,9 @@ def test_stranger_joins_and_others_see_it(demo: Demo, room: OpenRoom):
     page.get_by_role("button", name="加入群聊").click()
     expect(page.locator("#say")).to_be_visible()
     expect(page.locator("#join")).to_be_hidden()
+    box = page.locator("#say").bounding_box()
+    assert box is not None
+    assert box["height"] >= 40  # it was measured while nobody saw it
     expect(member.locator(".notice").filter(has_text=name).last).to_be_visible()
     write(page, "大家好")
     own_confirmed(page, "大家好")
@@ -457,6 +460,19 @@ def test_fits_a_narrow_phone(demo: Demo, room: OpenRoom, lang: str, role: str):
             assert box is not None
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= PHONE["width"]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_clock_stands_beside_the_tabs_on_the_narrowest_phone(
+    demo: Demo, room: OpenRoom, lang: str
+):
+    page = room(demo.person("member"), lang=lang, viewport={"width": 320, "height": 640})
+    assert fits(page)
+    tabs = [tab.bounding_box() for tab in page.locator(".chat").all()]
+    clock = page.locator(".clock-face").bounding_box()
+    assert clock is not None
+    assert len(tabs) == 2
+    assert all(tab is not None and tab["x"] + tab["width"] <= clock["x"] for tab in tabs)
 
 
 def test_policy_forbids_inline_and_foreign_code(demo: Demo):
