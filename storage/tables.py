@@ -636,7 +636,10 @@ inbox = Table(
     Index(None, "at_ms"),
     sqlite_with_rowid=False,
 )
-"""Receipts: which deliveries have been dealt with (programme 0: in private)."""
+"""Receipts: which deliveries have been dealt with.
+
+All stand under programme 0: which one is theirs may change between two deliveries.
+"""
 
 outbox = Table(
     "outbox",

@@ -46,11 +46,11 @@ def test_every_key_of_a_growing_table_carries_the_programme(name: str) -> None:
 
 
 def _uniques(constraints: object) -> Iterator[UniqueConstraint]:
-    yield from (c for c in constraints if isinstance(c, UniqueConstraint))  # type: ignore[attr-defined]
+    yield from (c for c in constraints if isinstance(c, UniqueConstraint))
 
 
 def _unique_indexes(indexes: object) -> Iterator[Index]:
-    yield from (index for index in indexes if index.unique)  # type: ignore[attr-defined]
+    yield from (index for index in indexes if index.unique)
 
 
 def test_the_database_has_the_keys_that_the_tables_have(engine: Engine) -> None:
@@ -157,6 +157,20 @@ def test_members_of_before_are_found_by_their_names(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(rows).all() == before
     assert [row.called for row in before[:3]] == ["松果", "ann", ""]
+
+
+def test_receipts_of_before_are_still_known(engine: Engine) -> None:
+    """Under programmes, and one under two of them."""
+    before = {(0, "tg1:1"): 5, (7, "tg1:2"): 6, (7, "tg1:3"): 9, (8, "tg1:3"): 8, (8, "tg1:1"): 7}
+    with engine.begin() as connection:
+        for (camp, key), at in before.items():
+            values = {"camp": camp, "key": key, "at": at}
+            connection.execute(text("INSERT INTO inbox VALUES (:camp, :key, :at)"), values)
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    assert schema.migrate(engine) == "0004"
+    with engine.connect() as connection:
+        receipts = connection.execute(text("SELECT * FROM inbox ORDER BY key")).all()
+    assert receipts == [(0, "tg1:1", 5), (0, "tg1:2", 6), (0, "tg1:3", 8)]
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

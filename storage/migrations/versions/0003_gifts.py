@@ -1,7 +1,5 @@
 """Gifts between members: what is offered, what came as one, and names that are looked for."""
 
-from itertools import islice
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -67,18 +65,21 @@ def upgrade() -> None:
 def _name_everybody() -> None:
     """Fill in `called`, a few thousand members at a time."""
     here = op.get_bind()
-    rows = iter(here.execute(sa.text("SELECT programme_id, id, name FROM member")).all())
+    page = sa.text(
+        "SELECT programme_id, id, name FROM member WHERE (programme_id, id) > (:programme, :id)"
+        f" ORDER BY programme_id, id LIMIT {_PAGE}"
+    )
+    last = {"programme": -1, "id": 0}
     change = sa.text(
         "UPDATE member SET called = :called WHERE programme_id = :programme AND id = :id"
     )
-    while page := [*islice(rows, _PAGE)]:
-        here.execute(
-            change,
-            [
-                {"programme": programme, "id": id_, "called": person(name)[:_CALLED_MAX]}
-                for programme, id_, name in page
-            ],
-        )
+    while rows := here.execute(page, last).all():
+        called = [
+            {"programme": programme, "id": id_, "called": person(name)[:_CALLED_MAX]}
+            for programme, id_, name in rows
+        ]
+        here.execute(change, called)
+        last = {"programme": rows[-1][0], "id": rows[-1][1]}
 
 
 def downgrade() -> None:
