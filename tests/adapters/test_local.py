@@ -120,7 +120,7 @@ def test_other_words_by_a_mark_of_yesterday_are_refused(sqlite_url: str) -> None
     async def play() -> None:
         async with opened(sqlite_url) as here:
             await here.adapter.speak(ANN, "group", "嗯", client="c1", lang="")
-            for chat, words in (("group", "签到"), ("bot", "嗯")):
+            for chat, words in (("group", "签到"), ("private", "嗯")):
                 with pytest.raises(MarkUsedError):
                     await here.adapter.speak(ANN, chat, words, client="c1", lang="")
             await here.quiet()

@@ -38,7 +38,7 @@ from storage import (
 from storage.compensation import CompensationError
 from storage.db import Sql, Tx, open_engine, reading
 from storage.members import Who
-from storage.movement import PROGRAMME, GoneError, InsufficientError, Side
+from storage.movement import PROGRAMME, GoneError, InsufficientError, Posted, Side
 from storage.programmes import MAIN
 from storage.rebuilding import all_differences
 from tests.storage.books import (
@@ -357,6 +357,25 @@ def test_one_hold_captured_and_released_at_once_ends_once(pool: Engine) -> None:
         )
     with reading(pool) as tx:
         assert buckets(tx, camp, ming) == {}
+
+
+def test_a_hold_ended_twice_at_once_by_one_key_tells_both_the_same(pool: Engine) -> None:
+    with transaction(pool) as tx:
+        camp = programme(tx)
+        ming = member(tx, camp)
+        give(tx, camp, ming, 10)
+        aside = holds.hold(tx, payment(camp, ming, 10), due=NOW)
+    made: list[object] = []
+    second = _overtaken(
+        pool,
+        lambda tx: made.append(holds.release(tx, camp, aside.id, undo("one"))),
+        lambda tx: holds.release(tx, camp, aside.id, undo("one")),
+    )
+    assert isinstance(second, Posted)
+    assert second.replayed
+    assert made == [second._replace(replayed=False)]
+    with reading(pool) as tx:
+        assert buckets(tx, camp, ming) == {"available": 10}
 
 
 def test_two_sessions_that_write_one_programme_keep_one_chain(pool: Engine) -> None:

@@ -83,7 +83,7 @@ def test_readiness_says_what_is_wrong() -> None:
         store_up = True
 
     async def play() -> None:
-        parts = Parts(dispatcher=Down(), database_up=lambda: False)  # type: ignore[arg-type]
+        parts = Parts(dispatcher=Down(), database_up=lambda: False)
         transport = httpx.ASGITransport(build_web(parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://any.host") as client:
             answer = await client.get("/readyz")
@@ -199,6 +199,20 @@ def test_nonsense_is_refused_politely(sqlite_url: str, change: dict[str, Any], s
         assert answer.status_code == status
         if status != 200:
             assert answer.json()["error"]
+
+    browse(sqlite_url, play)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("zh", "刷新页面"), ("en", "reload the page")])
+def test_other_words_by_the_same_mark_are_refused(sqlite_url: str, lang: str, words: str) -> None:
+    async def play(client: httpx.AsyncClient) -> None:
+        first, headers = SAY | {"text": "嗯", "lang": lang}, {"X-Room": "1"}
+        for _ in range(2):
+            assert (await client.post("/room/say", json=first, headers=headers)).status_code == 200
+        for change in ({"text": "签到"}, {"chat": "private"}):
+            answer = await client.post("/room/say", json=first | change, headers=headers)
+            assert answer.status_code == 409
+            assert words in answer.json()["error"]
 
     browse(sqlite_url, play)
 
