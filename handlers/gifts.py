@@ -189,9 +189,14 @@ def _pressed(ctx: Context) -> Reply:
         if wanted == gifts.ACCEPTED:
             _check_acceptance(ctx, offered)
         done = gifts.end(
-            ctx.tx, ctx.programme.id, offered, wanted,
-            actor=_actor(ctx), at=ctx.event.at, today=ctx.today,
-        )  # fmt: skip
+            ctx.tx,
+            ctx.programme.id,
+            offered,
+            wanted,
+            actor=_actor(ctx),
+            at=ctx.event.at,
+            today=ctx.today,
+        )
         # else it ended this very moment, elsewhere
         offered = offered._replace(state=wanted) if done else _again(ctx, offered)
     return _tell(ctx, offered, _TOLD[offered.state])

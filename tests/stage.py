@@ -131,11 +131,11 @@ class Stage:
 
     def says(self, who: str | Sender, text: str, **more: object) -> list[Outcome]:
         """Somebody says something."""
-        return self.play(self.event(who, text, **more))  # type: ignore[arg-type]
+        return self.play(self.event(who, text, **more))
 
     def taps(self, who: str | Sender, command: str, **more: object) -> list[Outcome]:
         """Somebody presses a button."""
-        return self.play(self.event(who, command, kind="tap", **more))  # type: ignore[arg-type]
+        return self.play(self.event(who, command, kind="tap", **more))
 
     def heard(self) -> str:
         """Return what has been said since last asked, as one text ('' for silence)."""

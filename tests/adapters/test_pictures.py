@@ -44,7 +44,7 @@ def row(reply: Reply, kind: str = "say", target: str | None = "7") -> Outgoing:
 
 def fitted(text: str, kind: str = "say", **wall: object) -> list[tuple[Reply, Outgoing]]:
     out = row(Reply(text, BUTTONS, picture=PICTURE), kind)
-    return [(unpack(part.payload), part) for part in Wall(**wall).fit(out)]  # type: ignore[arg-type]
+    return [(unpack(part.payload), part) for part in Wall(**wall).fit(out)]
 
 
 def test_a_short_text_is_the_caption() -> None:
@@ -110,7 +110,7 @@ def test_the_same_picture_is_drawn_once_however_many_ask(monkeypatch: pytest.Mon
         values = [QrCode(f"{number}") for number in range(3)]
         got = await asyncio.gather(*(pictures.png(value) for value in values * 20))
         assert got == [b"png"] * 60
-        assert sorted(each.text for each in drawn) == ["0", "1", "2"]  # type: ignore[union-attr]
+        assert sorted(each.text for each in drawn) == ["0", "1", "2"]
         await pictures.png(values[0])  # looked at lately: it stays
         await pictures.png(QrCode("new"))
         await pictures.png(values[0])

@@ -142,7 +142,7 @@ class Office:
         return await self.dispatcher.run(put)
 
     async def send(self, *texts: str, **more: object) -> list[Outgoing]:
-        rows = [await self.write(text, **more) for text in texts]  # type: ignore[arg-type]
+        rows = [await self.write(text, **more) for text in texts]
         self.sender.put(rows)
         return rows
 
@@ -181,7 +181,7 @@ async def office(url: str, phone: Phone, *, grace_s: float = 0.0) -> AsyncIterat
 def run(url: str, phone: Phone, play: Callable[[Office], object]) -> None:
     async def whole() -> None:
         async with office(url, phone) as desk:
-            await play(desk)  # type: ignore[misc]
+            await play(desk)
 
     asyncio.run(whole())
 
@@ -488,7 +488,7 @@ def test_a_bug_while_a_message_is_made_fit_costs_that_message_alone(sqlite_url: 
             raise ZeroDivisionError
         return real(out)
 
-    phone.fit = fit  # type: ignore[method-assign]
+    phone.fit = fit
 
     async def play(desk: Office) -> None:
         desk.sender.put([await desk.write(words, person="7") for words in ("one", "two", "three")])
@@ -609,7 +609,7 @@ def test_a_merged_message_keeps_everybodys_buttons_or_none_is_lost(sqlite_url: s
         shown.append((reply.text, labels))
         await real(phone, out, reply)
 
-    phone.say = say  # type: ignore[method-assign]
+    phone.say = say
 
     async def play(desk: Office) -> None:
         await desk.send("first", person="0")

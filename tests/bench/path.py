@@ -177,7 +177,7 @@ def asked(days: Days, *, line: int = 0, lines: int = 1) -> dict[date, list[Asked
     for day, answers in days.items():
         events = [event for body in answers for event in decode(body, lambda d=day: noon(d))]
         found[day] = [
-            Asked(event, ROUTER.match(event, bot_name=BOT_NAME))  # type: ignore[arg-type]
+            Asked(event, ROUTER.match(event, bot_name=BOT_NAME))
             for event in events
             if crc32(f"{event.platform}:{event.chat.id}".encode()) % lines == line
         ]

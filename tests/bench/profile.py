@@ -30,7 +30,7 @@ def run(plan: Plan, result: Result) -> None:
         engine.dispose()
     stats = pstats.Stats(profile)
     by_place: dict[str, float] = defaultdict(float)
-    for (file, line, name), (_, calls, own, total, _) in stats.stats.items():  # type: ignore[attr-defined]
+    for (file, line, name), (_, calls, own, total, _) in stats.stats.items():
         by_place[_place(file, name)] += own
         if total / count > 2e-6 and _place(file, name) != "other":
             where = f"{Path(file).parent.name}/{Path(file).name}:{line} {name}"

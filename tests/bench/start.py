@@ -76,7 +76,7 @@ class _Bot:
         """Resident memory now and at its highest, in MB."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines)
-        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
 
     def stop(self) -> list[str]:
         self.process.send_signal(signal.SIGTERM)

@@ -102,7 +102,7 @@ def test_one_that_breaks_the_batch_costs_the_others_nothing(engine: Engine) -> N
     """A bug in deciding: the batch is undone, and each movement is made alone."""
     camp, (ming,) = people(engine, 1)
     mine = Side(ming, "available")
-    broken = posting(camp, mine, 5)._replace(caps=(None,))  # type: ignore[arg-type] - the bug
+    broken = posting(camp, mine, 5)._replace(caps=(None,))  # the bug
     units = [posting(camp, mine, 1), broken, posting(camp, mine, 2)]
     outcomes = house.worker(engine).run(units)
     assert [each.state for each in outcomes] == ["done", "failed", "done"]

@@ -31,7 +31,7 @@ def opened(picture: Picture) -> Image.Image:
 
 def count(image: Image.Image, colour: str) -> int:
     wanted = tuple(bytes.fromhex(colour[1:]))
-    found: list[tuple[int, tuple[int, ...]]] = image.getcolors(1 << 24)  # type: ignore[assignment]
+    found: list[tuple[int, tuple[int, ...]]] = image.getcolors(1 << 24)
     return sum(number for number, pixel in found if pixel == wanted)
 
 

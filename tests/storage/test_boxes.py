@@ -24,7 +24,7 @@ def _put(tx: Tx, payload: str, **more: object) -> outbox.Outgoing:
         "created_ms": to_ms(NOW),
         "expires_ms": to_ms(NOW) + 1,
     }
-    return outbox.put(tx, **(values | more))  # type: ignore[arg-type]
+    return outbox.put(tx, **(values | more))
 
 
 def test_a_delivery_is_new_once(engine: Engine) -> None:

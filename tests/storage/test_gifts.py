@@ -96,7 +96,7 @@ def test_a_gift_ends_once(engine: Engine) -> None:
         give(tx, camp, ming, 50)
         offered = offer(tx, camp, ming, hong, 20)
         assert end_gift(tx, camp, offered, "declined")
-        for state in gifts.End.__args__:  # type: ignore[attr-defined]
+        for state in gifts.End.__args__:
             assert not end_gift(tx, camp, offered, state)
         assert buckets(tx, camp, ming) == {"available": 50}
         with pytest.raises(GoneError):
@@ -277,7 +277,7 @@ def test_what_nobody_accepts_goes_back_by_the_clock_once(engine: Engine) -> None
         assert found.state == "expired"
         assert not end_gift(tx, camp, offered, "accepted")
         assert run_due(tx, now=NOW + 26 * HOUR) == 1
-        assert holds.get(tx, camp, other.id).state == "released"  # type: ignore[union-attr]
+        assert holds.get(tx, camp, other.id).state == "released"
 
 
 def test_expiry_goes_on_where_its_part_ended(engine: Engine) -> None:

@@ -166,5 +166,5 @@ def test_two_who_offer_each_other_at_once_swap_nothing(engine: Engine) -> None:
     outcomes = _at_once(engine, presses)
     assert Counter(each.state for each in outcomes) == {"done": 1, "refused": 1}
     with reading(engine) as tx:
-        states = {gifts.get(tx, MAIN, each.id).state for each in (one, two)}  # type: ignore[union-attr]
+        states = {gifts.get(tx, MAIN, each.id).state for each in (one, two)}
     assert states == {"accepted", "offered"}

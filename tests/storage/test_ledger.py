@@ -196,13 +196,13 @@ def test_a_posting_between_buckets_that_it_has_no_business_with_is_refused(
     source: Side, target: Side
 ) -> None:
     with pytest.raises(LedgerError):
-        ledger.post(None, posting(1, target, 5, source=source))  # type: ignore[arg-type]
+        ledger.post(None, posting(1, target, 5, source=source))
 
 
 @pytest.mark.parametrize("length", [KEY_MAX + 1, 10_000])
 def test_a_key_that_is_too_long_is_refused(length: int) -> None:
     with pytest.raises(LedgerError, match=str(length)):
-        ledger.post(None, posting(1, Side(7, "available"), 5, key="k" * length))  # type: ignore[arg-type]
+        ledger.post(None, posting(1, Side(7, "available"), 5, key="k" * length))
 
 
 def test_a_key_may_have_200_characters_of_any_script(engine: Engine) -> None:

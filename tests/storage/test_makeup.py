@@ -172,7 +172,7 @@ def test_a_repair_and_a_purchase_at_once_never_spend_the_same_points(engine: Eng
     def run(unit: object) -> Outcome:
         worker = Worker(engine, clock=lambda: NOW, rng=Random(1), limiter=None, defaults=DEFAULTS)
         gate.wait()
-        return worker.run([unit])[0]  # type: ignore[list-item]
+        return worker.run([unit])[0]
 
     with ThreadPoolExecutor(2) as threads:
         repaired, bought = threads.map(run, [_tap(_day(1), 50, 1), buy])

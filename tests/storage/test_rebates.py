@@ -155,7 +155,7 @@ LITTLE = PLAIN.replace("issue_per_day = 50_000", "issue_per_day = 100")
 
 
 def _part(here: Shop, **more: object) -> Part:
-    return here.tell(**more).deed.parts[0]  # type: ignore[arg-type]
+    return here.tell(**more).deed.parts[0]
 
 
 def test_an_order_over_the_budget_waits_and_its_refund_takes_it_from_what_waits(
@@ -378,7 +378,7 @@ def _tell(camp: int, ming: int, **more: object) -> Callable[[Tx], object]:
     def job(tx: Tx) -> object:
         here = Shop.__new__(Shop)
         here.tx, here.camp, here.ming = tx, camp, ming
-        return here.tell(**more)  # type: ignore[arg-type]
+        return here.tell(**more)
 
     return job
 

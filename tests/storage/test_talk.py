@@ -119,7 +119,7 @@ def test_comparing_is_done_once_a_second_whatever_is_sent(monkeypatch: pytest.Mo
     def worth(rules: ActivityRules, text: str, previous: tuple[str, ...], **more: object) -> int:
         if previous:
             looked.append(text)
-        return judge(rules, text, previous, **more)  # type: ignore[arg-type]
+        return judge(rules, text, previous, **more)
 
     monkeypatch.setattr(module, "worth", worth)
     talk = Talk()

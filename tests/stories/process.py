@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from storage import audit, proof
@@ -30,6 +32,30 @@ adapter.HTTPXRequest = polling.HTTPXRequest = lambda **given: real(
 raise SystemExit(main(["run"]))
 """
 """The same bot, whose patience with Telegram is seconds instead of half a minute."""
+
+
+@contextmanager
+def running(
+    tg: FakeTelegram,
+    folder: Path,
+    template: Path,
+    *,
+    impatient: bool = False,
+    always: Mapping[str, str] = MappingProxyType({}),
+    **first: str,
+) -> Iterator["BotProcess"]:
+    """A bot on a copy of an empty store, ready; its books must be right when it is done.
+
+    Its settings are `always` so, and `first` for the first start alone.
+    """
+    database = folder / "qunying.db"
+    database.write_bytes(template.read_bytes())
+    process = BotProcess(tg, folder, f"sqlite:///{database}", impatient=impatient)
+    process.settings |= always
+    process.start(**first).is_ready()
+    yield process
+    process.kill()
+    assert process.faults() == []
 
 
 class BotProcess:

@@ -78,7 +78,7 @@ def test_an_update_a_week_old_is_not_acted_on(stage: Stage) -> None:
 
 
 def test_days_follow_a_zone_with_daylight_saving(engine: object) -> None:
-    stage = Stage(engine, zone="America/New_York", locale="en")  # type: ignore[arg-type]
+    stage = Stage(engine, zone="America/New_York", locale="en")
     for moment in (
         datetime(2026, 3, 8, 4, 30, tzinfo=UTC),  # 23:30 on the 7th, winter time
         datetime(2026, 3, 9, 3, 30, tzinfo=UTC),  # 23:30 on the 8th, summer time since 2:00

@@ -150,7 +150,7 @@ def test_an_update_delivered_again_after_a_restart_pays_once(camp: Stage) -> Non
 )  # fmt: skip
 def test_what_is_no_talk_of_a_members_own_earns_nothing(room: Stage, make: object) -> None:
     stage = Stage(room.engine, talk=Talk())
-    stage.play(make(stage))  # type: ignore[operator]
+    stage.play(make(stage))
     assert stage.heard() == ""
     assert _count(stage, "posting") == 0
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from tests.platforms.fake_telegram import TOKEN, FakeTelegram
-from tests.stories.process import START_S, BotProcess, eventually, free_port
+from tests.stories.process import START_S, BotProcess, eventually, free_port, running
 
 HEARD_S = 20.0
-running = pytest.mark.usefixtures("bot")
+with_bot = pytest.mark.usefixtures("bot")
 FAULTS = [500, "garbage", "hang", "drop"]
 
 
@@ -27,11 +27,8 @@ def tg():
 def bot(tg, sqlite_template, tmp_path_factory):
     """One bot for all faults, with little patience, so that a hang costs seconds."""
     folder = tmp_path_factory.mktemp("faults")
-    (folder / "faults.db").write_bytes(sqlite_template.read_bytes())
-    process = BotProcess(tg, folder, f"sqlite:///{folder / 'faults.db'}", impatient=True)
-    process.start(QUNYING_LOG_LEVEL="debug").is_ready()
-    yield process
-    process.kill()
+    with running(tg, folder, sqlite_template, impatient=True, QUNYING_LOG_LEVEL="debug") as process:
+        yield process
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +70,7 @@ def calls(tg, method, chat=None):
 # -- one call fails ----------------------
 
 
-@running
+@with_bot
 @pytest.mark.parametrize("after_effect", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_send_pays_once_and_says_it_at_most_twice(tg, bot, fault, after_effect):
@@ -88,7 +85,7 @@ def test_a_failing_send_pays_once_and_says_it_at_most_twice(tg, bot, fault, afte
     assert bot.balances()[str(ming["id"])] == 5
 
 
-@running
+@with_bot
 @pytest.mark.parametrize("after_effect", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_answer_to_a_tap_pays_once_and_is_given(tg, bot, fault, after_effect):
@@ -101,7 +98,7 @@ def test_a_failing_answer_to_a_tap_pays_once_and_is_given(tg, bot, fault, after_
     assert bot.balances()[str(ming["id"])] == 5
 
 
-@running
+@with_bot
 @pytest.mark.parametrize("after_effect", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_edit_is_made_good(tg, fault, after_effect):
@@ -116,7 +113,7 @@ def test_a_failing_edit_is_made_good(tg, fault, after_effect):
     assert said(tg, group, "今日积分榜") == []
 
 
-@running
+@with_bot
 @pytest.mark.parametrize("fault", FAULTS)
 def test_failing_polls_lose_and_double_nothing(tg, bot, fault):
     group, ming = tg.group("群"), tg.user("小明")
@@ -128,7 +125,7 @@ def test_failing_polls_lose_and_double_nothing(tg, bot, fault):
     assert bot.balances()[str(ming["id"])] == 5
 
 
-@running
+@with_bot
 def test_a_short_outage_of_telegrams_front_loses_no_answer(tg):
     group = tg.group("群")
     tg.fail_next("sendMessage", 502, n=3)
@@ -139,7 +136,7 @@ def test_a_short_outage_of_telegrams_front_loses_no_answer(tg):
 # -- too much ----------------------
 
 
-@running
+@with_bot
 def test_429_for_one_chat_holds_up_no_other(tg):
     slow, quick = tg.group("慢群"), tg.group("快群")
     tg.fail_next("sendMessage", 429, retry_after=6)
@@ -153,7 +150,7 @@ def test_429_for_one_chat_holds_up_no_other(tg):
     assert first.time - refused.time >= 5.9
 
 
-@running
+@with_bot
 def test_429_for_a_poll_is_waited_out(tg):
     group = tg.group("群")
     tg.fail_next("getUpdates", 429, retry_after=1)
@@ -161,7 +158,7 @@ def test_429_for_a_poll_is_waited_out(tg):
     heard(tg, group, "签到成功")
 
 
-@running
+@with_bot
 def test_a_burst_over_the_groups_budget_becomes_few_messages(tg, bot):
     group = tg.group("大群")
     people = [tg.user(f"成员{n:03}") for n in range(60)]
@@ -177,7 +174,7 @@ def test_a_burst_over_the_groups_budget_becomes_few_messages(tg, bot):
 # -- chats that are gone, moved, or not changed ----------------------
 
 
-@running
+@with_bot
 def test_a_group_that_threw_the_bot_out_stops_nobody(tg, bot):
     gone, here = tg.group("走群"), tg.group("在群")
     tg.fail_next("sendMessage", 429, retry_after=1)
@@ -191,7 +188,7 @@ def test_a_group_that_threw_the_bot_out_stops_nobody(tg, bot):
     eventually(lambda: "kicked" in bot.log)
 
 
-@running
+@with_bot
 def test_who_blocked_the_bot_is_left_alone(tg):
     ming = tg.user("小明")
     private = tg.private(ming)
@@ -204,7 +201,7 @@ def test_who_blocked_the_bot_is_left_alone(tg):
     assert len(calls(tg, "sendMessage", private)) == 2
 
 
-@running
+@with_bot
 def test_what_waits_for_a_group_follows_it_into_the_supergroup(tg, bot):
     small = tg.group("小群", supergroup=False)
     people = [tg.user(f"成员{n}") for n in range(3)]
@@ -220,7 +217,7 @@ def test_what_waits_for_a_group_follows_it_into_the_supergroup(tg, bot):
     assert bot.balances()[str(people[0]["id"])] == 5
 
 
-@running
+@with_bot
 def test_the_refusal_alone_tells_of_a_supergroup_too(tg):
     """Telegram's service messages may come late or never: here the bot does not see them."""
     small, ming = tg.group("小群", supergroup=False), tg.user("小明")
@@ -235,7 +232,7 @@ def test_the_refusal_alone_tells_of_a_supergroup_too(tg):
     heard(tg, large, "你有 5 积分")
 
 
-@running
+@with_bot
 def test_a_tap_answered_after_150_seconds_troubles_nobody(tg, bot):
     group, ming = tg.group("群"), tg.user("小明")
     tg.say(group, ming, "签到")
@@ -255,7 +252,7 @@ def test_a_tap_answered_after_150_seconds_troubles_nobody(tg, bot):
 # -- two pollers, a webhook in the way ----------------------
 
 
-@running
+@with_bot
 def test_a_second_poller_is_named_and_outlived(tg, bot):
     group = tg.group("群")
     rival = httpx.Client(base_url=f"{tg.url}/bot{tg.token}", trust_env=False, timeout=10)
@@ -271,7 +268,7 @@ def test_a_second_poller_is_named_and_outlived(tg, bot):
     heard(tg, group, "签到成功")
 
 
-@running
+@with_bot
 def test_a_webhook_that_somebody_set_is_named_as_what_it_is(tg, bot):
     group = tg.group("群")
     with httpx.Client(base_url=f"{tg.url}/bot{tg.token}", trust_env=False) as rival:
@@ -284,7 +281,7 @@ def test_a_webhook_that_somebody_set_is_named_as_what_it_is(tg, bot):
     heard(tg, group, "签到成功")
 
 
-@running
+@with_bot
 def test_the_faults_gave_no_secret_away_and_ended_cleanly(tg, bot):
     """Stands last: the bot of this file stops here."""
     assert bot.terminate() == 0

@@ -5,10 +5,10 @@ from sqlalchemy import text
 
 from storage.db import open_engine
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.stories.process import BotProcess
+from tests.stories.process import running
 from tests.stories.test_telegram_story import all_done, heard, said_in, toast
 
-running = pytest.mark.usefixtures("bot")
+with_bot = pytest.mark.usefixtures("bot")
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,8 @@ def tg():
 
 @pytest.fixture(scope="module")
 def bot(tg, sqlite_template, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gifts")
-    (folder / "gifts.db").write_bytes(sqlite_template.read_bytes())
-    process = BotProcess(tg, folder, f"sqlite:///{folder / 'gifts.db'}")
-    process.start().is_ready()
-    yield process
-    assert process.faults() == []
-    process.kill()
+    with running(tg, tmp_path_factory.mktemp("gifts"), sqlite_template) as process:
+        yield process
 
 
 def _change(bot, statement):
@@ -55,7 +50,7 @@ def _button(sent, label):
     return next(b["callback_data"] for row in rows for b in row if label in b["text"])
 
 
-@running
+@with_bot
 def test_a_gift_by_reply_is_accepted_by_its_receiver_alone(tg, people):
     group, ming, hong = people
     said = tg.say(group, hong, "今天的鱼很新鲜")
@@ -79,7 +74,7 @@ def test_a_gift_by_reply_is_accepted_by_its_receiver_alone(tg, people):
     assert "+3  小明 送的" in heard(tg, group, "明细").text
 
 
-@running
+@with_bot
 def test_a_mention_says_who_is_meant_and_a_username_does_not(tg, people):
     group, ming, hong = people
     entity = {"type": "text_mention", "offset": 3, "length": 2, "user": hong}
@@ -104,7 +99,7 @@ def test_what_is_too_late_goes_back(tg, bot, people):
     heard(tg, group, "小明，你有 5 积分")
 
 
-@running
+@with_bot
 def test_a_reply_to_the_bot_gives_it_nothing(tg, people):
     group, ming, _ = people
     ours = heard(tg, group, "小明 签到成功")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.stories.process import BotProcess
+from tests.stories.process import running
 
 HEARD_S = 20.0
 
@@ -17,12 +17,8 @@ def tg():
 
 @pytest.fixture(scope="module")
 def bot(tg, sqlite_template, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    (folder / "pictures.db").write_bytes(sqlite_template.read_bytes())
-    process = BotProcess(tg, folder, f"sqlite:///{folder / 'pictures.db'}")
-    process.start().is_ready()
-    yield process
-    process.kill()
+    with running(tg, tmp_path_factory.mktemp("pictures"), sqlite_template) as process:
+        yield process
 
 
 def sent(tg, chat, method, words=""):

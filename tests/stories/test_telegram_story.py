@@ -5,10 +5,10 @@ import re
 import pytest
 
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.stories.process import START_S, BotProcess, forget_cut_requests
+from tests.stories.process import START_S, BotProcess, forget_cut_requests, running
 
 HEARD_S = 15.0
-running = pytest.mark.usefixtures("bot")
+with_bot = pytest.mark.usefixtures("bot")
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,8 @@ def tg():
 def bot(tg, sqlite_template, tmp_path_factory):
     """One bot for the whole day, at its most talkative."""
     folder = tmp_path_factory.mktemp("day")
-    (folder / "day.db").write_bytes(sqlite_template.read_bytes())
-    process = BotProcess(tg, folder, f"sqlite:///{folder / 'day.db'}")
-    process.start(QUNYING_LOG_LEVEL="debug").is_ready()
-    yield process
-    process.kill()
+    with running(tg, folder, sqlite_template, QUNYING_LOG_LEVEL="debug") as process:
+        yield process
 
 
 @pytest.fixture
@@ -58,7 +55,7 @@ def all_done(tg):
     tg.wait_until(lambda: not tg.queue.entries, HEARD_S)
 
 
-@running
+@with_bot
 def test_three_members_check_in_and_see_the_board(tg, group):
     names = ["小明", "小红", "小刚"]
     for name in names:
@@ -71,7 +68,7 @@ def test_three_members_check_in_and_see_the_board(tg, group):
     assert "路人：还没上榜" in board
 
 
-@running
+@with_bot
 def test_the_second_checkin_is_refused_kindly(tg, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -80,7 +77,7 @@ def test_the_second_checkin_is_refused_kindly(tg, group):
     assert "现有 5 积分" in heard(tg, group, "今天已经签过啦").text
 
 
-@running
+@with_bot
 def test_in_private_the_points_are_the_groups(tg, group):
     ming = tg.user("小明", language_code="zh-hans")
     private = tg.private(ming)
@@ -94,7 +91,7 @@ def test_in_private_the_points_are_the_groups(tg, group):
     heard(tg, private, "这句我没听懂")
 
 
-@running
+@with_bot
 def test_an_update_that_comes_three_times_counts_once(tg, group):
     update = tg.say(group, tg.user("小明"), "签到")
     heard(tg, group, "签到成功")
@@ -106,7 +103,7 @@ def test_an_update_that_comes_three_times_counts_once(tg, group):
     assert sum("小明" in sent.text for sent in said_in(tg, group)) == 1
 
 
-@running
+@with_bot
 def test_talk_earns_silently_once_a_minute(tg, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -120,7 +117,7 @@ def test_talk_earns_silently_once_a_minute(tg, group):
     heard(tg, group, "你有 6 积分")
 
 
-@running
+@with_bot
 def test_a_tap_is_answered_to_its_presser_alone(tg, group):
     ming, hong = tg.user("小明"), tg.user("小红")
     tg.say(group, ming, "签到")
@@ -132,7 +129,7 @@ def test_a_tap_is_answered_to_its_presser_alone(tg, group):
     assert len(said_in(tg, group)) == before
 
 
-@running
+@with_bot
 def test_a_boards_tabs_change_it_in_place(tg, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -146,7 +143,7 @@ def test_a_boards_tabs_change_it_in_place(tg, group):
     assert not any("今日积分榜" in sent.text and not sent.is_edit for sent in said_in(tg, group))
 
 
-@running
+@with_bot
 def test_a_tab_pressed_twice_troubles_nobody(tg, bot, group):
     ming = tg.user("小明")
     tg.say(group, ming, "排行")
@@ -170,7 +167,7 @@ def edits(tg, sent):
     ]
 
 
-@running
+@with_bot
 def test_a_forged_button_does_no_more_than_words(tg, bot, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -180,7 +177,7 @@ def test_a_forged_button_does_no_more_than_words(tg, bot, group):
     assert bot.balances()[str(ming["id"])] == 5
 
 
-@running
+@with_bot
 def test_nobody_without_a_face_earns(tg, group):
     tg.say_anonymous(group, "签到")
     heard(tg, group, "匿名管理员")
@@ -201,7 +198,7 @@ def _of_a_bot(group):
     return {"message": body}
 
 
-@running
+@with_bot
 def test_commands_to_another_bot_and_chatter_are_not_answered(tg, group):
     ming = tg.user("小明")
     for words in ("/checkin@other_bot", "/unknown", "大家早", "签到了吗大家", "/start@other_bot x"):
@@ -212,7 +209,7 @@ def test_commands_to_another_bot_and_chatter_are_not_answered(tg, group):
     assert len(said_in(tg, group)) == 1
 
 
-@running
+@with_bot
 def test_answers_stay_in_their_topic_and_general_has_none(tg):
     forum = tg.group("论坛", forum=True, bot="administrator")
     thread = tg.topic(forum, "写作")
@@ -224,7 +221,7 @@ def test_answers_stay_in_their_topic_and_general_has_none(tg):
     assert "message_thread_id" not in general.params
 
 
-@running
+@with_bot
 def test_a_message_in_a_deleted_topic_troubles_nobody_else(tg):
     forum = tg.group("论坛", forum=True, bot="administrator")
     thread = tg.topic(forum, "短命")
@@ -236,7 +233,7 @@ def test_a_message_in_a_deleted_topic_troubles_nobody_else(tg):
     heard(tg, forum, "小红 签到成功")
 
 
-@running
+@with_bot
 def test_a_message_as_long_as_telegram_allows_and_a_name_of_500_emoji(tg, group):
     ming = tg.user("🦄" * 500)
     tg.say(group, ming, "签" * 4096)
@@ -248,14 +245,14 @@ def test_a_message_as_long_as_telegram_allows_and_a_name_of_500_emoji(tg, group)
     heard(tg, group, "🦄")
 
 
-@running
+@with_bot
 def test_a_name_that_is_markup_or_writes_backwards_breaks_nothing(tg, group):
     for name in ("<b>小明", "*_`[x](y)", "\u202egnim", "&amp;", "\u0000", "ﷺ" * 30):
         tg.say(group, tg.user(name), "签到")
     tg.wait_until(lambda: sum(s.text.count("签到成功") for s in said_in(tg, group)) == 6, 40)
 
 
-@running
+@with_bot
 def test_the_bot_says_hello_and_what_it_cannot_see(tg):
     owner = tg.user("群主")
     blind = tg.group("新群", added_by=owner)
@@ -270,7 +267,7 @@ def test_the_bot_says_hello_and_what_it_cannot_see(tg):
     tg.wait_until(lambda: sum("谁退群" in sent.text for sent in said_in(tg, blind)) == 2, HEARD_S)
 
 
-@running
+@with_bot
 def test_what_the_bot_may_not_do_is_told_in_the_log(tg, bot):
     quiet = tg.group("静音群", bot="administrator")
     tg.set_bot_status(quiet, "restricted", can_send_messages=False)
@@ -278,14 +275,14 @@ def test_what_the_bot_may_not_do_is_told_in_the_log(tg, bot):
     assert str(quiet["id"]) in bot.log.split("may not send messages")[0].splitlines()[-1]
 
 
-@running
+@with_bot
 def test_an_administrator_from_the_start_gets_no_such_hint(tg):
     owner = tg.user("群主")
     seeing = tg.group("新群", bot="administrator", added_by=owner)
     assert "看不到" not in heard(tg, seeing, "大家好，我是群营").text
 
 
-@running
+@with_bot
 def test_a_bot_that_was_thrown_out_and_asked_back_goes_on(tg, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -297,7 +294,7 @@ def test_a_bot_that_was_thrown_out_and_asked_back_goes_on(tg, group):
     heard(tg, group, "你有 5 积分")
 
 
-@running
+@with_bot
 def test_who_left_is_told_so_and_finds_the_points_after_coming_back(tg, group):
     ming = tg.user("小明")
     tg.say(group, ming, "签到")
@@ -308,7 +305,7 @@ def test_who_left_is_told_so_and_finds_the_points_after_coming_back(tg, group):
     heard(tg, group, "你有 5 积分")
 
 
-@running
+@with_bot
 def test_points_move_with_a_group_that_becomes_a_supergroup(tg):
     small = tg.group("小群", supergroup=False, bot="administrator")
     ming = tg.user("小明")
@@ -320,7 +317,7 @@ def test_points_move_with_a_group_that_becomes_a_supergroup(tg):
     assert not any("大家好" in sent.text for sent in said_in(tg, large))
 
 
-@running
+@with_bot
 def test_updates_of_unknown_kinds_and_broken_ones_stop_nobody(tg, bot, group):
     for update in (
         {"hologram": {"id": 1}},
@@ -335,7 +332,7 @@ def test_updates_of_unknown_kinds_and_broken_ones_stop_nobody(tg, bot, group):
     all_done(tg)
 
 
-@running
+@with_bot
 def test_every_kind_of_update_is_asked_for(tg):
     polls = [call for call in tg.calls if call.method == "getUpdates"]
     wanted = {
@@ -353,7 +350,7 @@ def test_every_kind_of_update_is_asked_for(tg):
     assert all(set(call.params["allowed_updates"]) >= wanted for call in polls)
 
 
-@running
+@with_bot
 def test_a_webhook_is_taken_down_before_polling(tg):
     methods = [call.method for call in tg.calls]
     assert methods.index("deleteWebhook") < methods.index("getUpdates")
@@ -362,7 +359,7 @@ def test_a_webhook_is_taken_down_before_polling(tg):
     )
 
 
-@running
+@with_bot
 def test_the_menu_shows_the_commands_in_every_scope_and_language(tg):
     tg.wait_until(lambda: len(tg.commands) >= 9, HEARD_S)
     scopes = ("default", "all_group_chats", "all_private_chats")
@@ -374,12 +371,12 @@ def test_the_menu_shows_the_commands_in_every_scope_and_language(tg):
             assert chinese == (language != "en")
 
 
-@running
+@with_bot
 def test_privacy_mode_is_warned_of_in_the_log(bot):
     assert "privacy mode is on" in bot.log
 
 
-@running
+@with_bot
 def test_the_day_ends_cleanly_and_the_log_gave_nothing_away(tg, bot):
     """Stands last: the bot of this file stops here."""
     assert bot.terminate() == 0

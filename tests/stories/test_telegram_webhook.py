@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.platforms.fake_telegram import FakeTelegram
-from tests.stories.process import START_S, BotProcess, forget_cut_requests
+from tests.stories.process import START_S, BotProcess, forget_cut_requests, running
 
 SECRET = "a-Secret_of-the_hook"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -50,13 +50,9 @@ def tg():
 @pytest.fixture(scope="module")
 def bot(tg, sqlite_template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("webhook")
-    (folder / "hook.db").write_bytes(sqlite_template.read_bytes())
-    process = BotProcess(tg, folder, f"sqlite:///{folder / 'hook.db'}")
-    process.settings |= WEBHOOK
-    process.start(QUNYING_LOG_LEVEL="debug").is_ready()
-    tg.wait_until(lambda: any(call.method == "setWebhook" for call in tg.calls), START_S)
-    yield process
-    process.kill()
+    with running(tg, folder, sqlite_template, always=WEBHOOK, QUNYING_LOG_LEVEL="debug") as process:
+        tg.wait_until(lambda: any(call.method == "setWebhook" for call in tg.calls), START_S)
+        yield process
 
 
 @pytest.fixture(scope="module")

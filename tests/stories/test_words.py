@@ -232,7 +232,7 @@ def test_every_button_that_is_shown_can_be_pressed(sqlite_url: str, locale: str)
 
 
 def test_in_english_everything_is_said_in_english(engine: object) -> None:
-    stage = Stage(engine, locale="en")  # type: ignore[arg-type]
+    stage = Stage(engine, locale="en")
     for words, expected in (
         ("/checkin", "Ann checked in: +5 points"),
         ("签到", "you have checked in today"),
