@@ -1,7 +1,6 @@
 """A bot that runs: its start, its parts side by side, and its orderly end."""
 
 import asyncio
-import gc
 import logging
 from dataclasses import dataclass, field
 from datetime import time
@@ -10,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from bot import metrics
+from bot import collector, metrics
 from bot.adapters.local import LocalAdapter
 from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
@@ -88,8 +87,7 @@ class App:
         self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
         self._run(self.pictures.look())
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: looking through it again stops all for 80 ms
+        collector.settle()
 
     async def _open_port(self) -> None:
         self.serving = serving = asyncio.create_task(self._serve())

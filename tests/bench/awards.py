@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine
 
+from bot import collector
 from content.caps import Cap
 from storage import account as accounts
 from storage import books, ledger, seals
@@ -89,10 +90,11 @@ def post(url: str, work: Sequence[Batch], kind: type[Tx] = Tx) -> float:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Keep the collector from what is there before: the program, what a bench holds ready."""
-    gc.collect()
-    gc.freeze()
+    """Let the collector do as in a running bot: it leaves alone what a bench holds ready, too."""
+    before = gc.get_threshold()
+    collector.settle()
     yield
+    gc.set_threshold(*before)
     gc.unfreeze()
 
 
