@@ -100,7 +100,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         settings=settings,
         clock=clock,
         dispatcher=dispatcher,
-        sender=Sender(adapters, run=dispatcher.run, clock=clock),
+        sender=Sender(adapters, run=dispatcher.run, hear=dispatcher.submit, clock=clock),
         web=_web(
             settings, engine, dispatcher, telegram=telegram, local=local, clock=clock, visits=come
         ),

@@ -12,6 +12,8 @@ from content.message import Button, Reply, pack, unpack
 from storage.outbox import Outgoing
 
 TAP, ANSWER, POST, LIVE_EDIT = range(4)
+HURRIED = {"tap", "do"}
+"""Kinds that cost no message of the chat's."""
 MERGED_MAX = 20
 WAITING_PER_PERSON_MAX = 3
 Key = tuple[int, int]
@@ -33,7 +35,7 @@ class Item:
     @classmethod
     def of(cls, out: Outgoing) -> "Item":
         """Make the item of a row."""
-        if out.kind == "tap":
+        if out.kind in HURRIED:
             priority = TAP
         elif out.person:
             priority = ANSWER

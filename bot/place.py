@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from handlers.event import Event
-from storage import inbox, members, programmes
+from storage import direct, inbox, members, programmes
 from storage.db import Tx
 from storage.journeys import Sent
 from storage.members import Member
@@ -120,6 +120,9 @@ def _touches(event: Event, group: Group) -> bool:
 
 
 def _private_place(tx: Tx, event: Event, receipt: Sent, now: datetime) -> Place:
+    who = event.sender
+    if who.kind == "person" and now - event.at <= inbox.STALE:
+        direct.note(tx, event.who, event.chat.id, who.locale, now)
     home = programmes.home(tx, event.platform, event.sender.id)
     programme = programmes.programme(tx, home or programmes.MAIN, now)
     if home is not None:

@@ -19,12 +19,16 @@ from bot.adapters.base import (
     NotSentError,
     RetryAfterError,
     SendError,
+    ShutOutError,
 )
 from bot.budget import Budget
 from bot.clock import Clock
-from bot.line import TAP, Item, Key, Line, together
+from bot.dispatcher import BusyError, ClosedError
+from bot.line import HURRIED, TAP, Item, Key, Line, together
 from bot.worker import Job
-from storage import outbox, programmes
+from handlers.event import Chat, Event
+from handlers.event import Sender as Doer
+from storage import direct, outbox, programmes
 from storage.db import DATABASE_ERRORS, Tx, to_ms
 from storage.outbox import Outgoing
 
@@ -51,11 +55,13 @@ class Sender:
         adapters: Iterable[Adapter],
         *,
         run: Callable[[Job], Awaitable[Any]],
+        hear: Callable[[Event], Awaitable[Any]],
         clock: Clock,
     ) -> None:
-        """`run` runs a job in a transaction (the dispatcher's)."""
+        """`run` runs a job in a transaction, `hear` takes an event (the dispatcher's)."""
         self._adapters = {adapter.name: adapter for adapter in adapters}
         self._run = run
+        self._hear = hear
         self._clock = clock
         self._lines: dict[tuple[str, str], Line] = {}
         self._overall = {
@@ -110,7 +116,7 @@ class Sender:
         metrics.OUTBOX.set(self.waiting)
 
     def _queue(self, item: Item) -> None:
-        if item.out.kind == "tap":
+        if item.out.kind in HURRIED:
             self._hurry(self._tap(item))
             return
         line = self._line(item.out.platform, item.out.chat_id)
@@ -201,6 +207,8 @@ class Sender:
         """Send items as one message; return what is to be tried again."""
         try:
             return await self._attempt(items, failures)
+        except ClosedError:  # we are stopping: the next start does it once more
+            return MAYBE_SENT_WAIT_S, items
         except DATABASE_ERRORS as error:  # a mark could not be written: nothing is known to be said
             _log.warning("the outbox cannot be marked: %s", type(error).__name__)
             return MAYBE_SENT_WAIT_S, items
@@ -219,7 +227,7 @@ class Sender:
             item.tries += 1
         first.parts = first.parts or adapter.fit(together(items))
         try:
-            await adapter.deliver(first.parts[0])
+            made = await adapter.deliver(first.parts[0])
         except SendError as error:
             return await self._judge(items, error, failures)
         del first.parts[0]
@@ -228,6 +236,8 @@ class Sender:
             return 0.0, items
         age_s = (to_ms(self._clock()) - first.out.created_ms) / 1000
         metrics.SEND_SECONDS.observe(max(0.0, age_s))
+        if first.reply.action is not None:
+            await self._tell_of(first, text=made)
         self._done(items, "said")
         return None
 
@@ -254,12 +264,43 @@ class Sender:
             return error.seconds if isinstance(error, RetryAfterError) else grown, items
         _log.warning("message %d to %s: %s", first.out.id, first.out.platform, error)
         if not isinstance(error, MaybeSentError):
+            if first.reply.action is not None:
+                await self._tell_of(first, refused=str(error))
+            if isinstance(error, ShutOutError):
+                out = first.out
+                await self._run(partial(direct.forget, platform=out.platform, chat_id=out.chat_id))
             self._done(items, "failed")
             return None
         self._count(first, "maybe_sent")
         again = [i for i in items if not i.reply.once and i.tries < MAYBE_SENT_TRIES]
         self._done([item for item in items if item not in again], "unknown")
         return (MAYBE_SENT_WAIT_S, again) if again else None
+
+    async def _tell_of(self, item: Item, *, text: str = "", refused: str = "") -> None:
+        """Let it be heard what came of an action. Errors: ClosedError, it is done again then."""
+        out, action = item.out, item.reply.action
+        if action is None or not action.ref:
+            return
+        event = Event(
+            key=f"did:{out.programme_id}:{out.id}",
+            platform=out.platform,
+            kind="did",
+            chat=Chat(out.chat_id, "group"),
+            sender=Doer("", "", "bot"),
+            at=self._clock(),
+            text=text,
+            target=action.ref,
+            refused=refused,
+        )
+        while True:
+            try:
+                await self._hear(event)
+            except ClosedError:
+                raise
+            except BusyError as busy:
+                await asyncio.sleep(busy.retry_after_s)
+            else:
+                return
 
     def _instead(self, items: list[Item], error: InsteadError) -> Again | None:
         """Send something else in a part's place, within the chat's budget as well."""

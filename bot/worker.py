@@ -245,11 +245,13 @@ class Worker:
     def _try(tx: Tx, what: Callable[[Tx], Outcome]) -> Outcome:
         try:
             with tx.savepoint():
-                return what(tx)
+                outcome = what(tx)
         except DATABASE_ERRORS as error:
             if not tx.alive:  # what earlier units did is gone as well: the batch is broken
                 raise BrokenBatchError(error) from error
             return Outcome("again", error=error)
+        outcome.say, tx.told = tx.told, []
+        return outcome
 
     def _do(self, tx: Tx, unit: Asked | Apology | Job) -> Outcome:
         if isinstance(unit, Asked):
@@ -270,7 +272,7 @@ class Worker:
         if not place.first_time:
             return Outcome("duplicate")
         if now - event.at > inbox.STALE:
-            return Outcome("stale", self._put(tx, event, place, None, now))
+            return self._put(tx, event, place, None, now, state="stale")
         verdict = asked.verdict = asked.verdict or self._verdict(asked, place)
         if verdict is Verdict.SILENT and not asked.match.always:
             return Outcome("silent")
@@ -295,7 +297,7 @@ class Worker:
         reply = asked.match.handler(ctx)
         if asked.also is not None:
             asked.also(ctx)
-        return Outcome("done", self._put(tx, event, place, reply, now))
+        return self._put(tx, event, place, reply, now, state="done")
 
     def _learn(self, event: Event, place: Place | None) -> None:
         """Let talk be judged by the rules in force here, which may just have changed."""
@@ -318,7 +320,7 @@ class Worker:
     def _warn(self, tx: Tx, event: Event, place: Place, now: datetime) -> Outcome:
         name = isolate(event.who.clean_name)
         text = self._texts(event, place.programme).say("trouble.slow_down", name=name)
-        return Outcome("limited", self._put(tx, event, place, Reply(text, private=True), now))
+        return self._put(tx, event, place, Reply(text, private=True), now, state="limited")
 
     def _receive(self, tx: Tx, *, event: Event) -> Outcome:
         place, _ = self._received(tx, event)
@@ -330,14 +332,14 @@ class Worker:
             return Outcome("duplicate")
         text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
         reply = Reply(text, refusal.buttons, private=True)
-        return Outcome("refused", self._put(tx, event, place, reply, now))
+        return self._put(tx, event, place, reply, now, state="refused")
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:
         place, now = self._received(tx, event)
         if place is None:
             return Outcome("duplicate")
         text = self._texts(event, place.programme).say("trouble.sorry", event=event.key[-8:])
-        return Outcome("failed", self._put(tx, event, place, Reply(text, private=True), now))
+        return self._put(tx, event, place, Reply(text, private=True), now, state="failed")
 
     def _received(self, tx: Tx, event: Event) -> tuple[Place | None, datetime]:
         """Write the receipt once more: it was undone. No place for one who came second now."""
@@ -352,12 +354,12 @@ class Worker:
 
     @staticmethod
     def _put(
-        tx: Tx, event: Event, place: Place, reply: Reply | None, now: datetime
-    ) -> list[Outgoing]:
+        tx: Tx, event: Event, place: Place, reply: Reply | None, now: datetime, *, state: str
+    ) -> Outcome:
         """Write what is to be said. A tap is always answered, so that its button comes to rest."""
 
-        def put(kind: str, target: str | None, said: Reply, life: timedelta) -> Outgoing:
-            return outbox.put(
+        def put(kind: str, target: str | None, said: Reply, life: timedelta) -> None:
+            outbox.put(
                 tx,
                 programme_id=place.programme.id,
                 platform=event.platform,
@@ -371,20 +373,20 @@ class Worker:
                 expires_ms=to_ms(now + life),
             )
 
-        rows: list[Outgoing] = []
+        outcome = Outcome(state)
         if event.kind == "tap":
             toast = reply if reply and reply.private else Reply("")
-            rows.append(put("tap", event.tap_id, toast, TAP_LIFE))
+            put("tap", event.tap_id, toast, TAP_LIFE)
             if reply is None or reply.private:
-                return rows
+                return outcome
         if reply is not None:
             life = timedelta(seconds=reply.life_s)
             if event.kind == "tap" and reply.replaces and event.genuine:
-                rows.append(put("edit", event.message_id, reply, life))
+                put("edit", event.message_id, reply, life)
             else:
                 answers = event.message_id if event.kind == "message" else None
-                rows.append(put("say", answers, reply, life))
-        return rows
+                put("say", answers, reply, life)
+        return outcome
 
 
 def _name(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The words' envelope: what handlers say, in a form that every platform can carry and store."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,15 +11,16 @@ BUTTON_BYTES_MAX = 64  # Telegram's callback_data limit, the tightest of the pla
 
 
 class Button(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A command to press instead of to type.
+    """A command to press instead of to type, or a link to follow.
 
     `command` is what a member would type after the slash (`top week`), at most 64 UTF-8 bytes.
     It is carried out for whoever presses it, so an old or forged button can do no more than
-    its presser could do by typing.
+    its presser could do by typing. One with a `url` has no command: it opens the link.
     """
 
     label: str
-    command: str
+    command: str = ""
+    url: str = ""
 
 
 def alike(one: str, other: str) -> bool:
@@ -31,6 +33,64 @@ def alike(one: str, other: str) -> bool:
 
 
 Buttons = tuple[tuple[Button, ...], ...]
+
+
+class Action(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
+    """Something to be done in a chat, besides saying words.
+
+    Where `ref` is given, what came of it is told as an event of kind `did`, whose `target` it is;
+    its first word is the feature's that asked (`Router.did`).
+    """
+
+    ref: str = ""
+
+
+class MakeLink(Action, frozen=True, omit_defaults=True):
+    """Make an invite link of the chat's, by `name`; with `asks` who follows it has to be let in."""
+
+    name: str = ""
+    asks: bool = False
+
+
+class LetIn(Action, frozen=True, omit_defaults=True):
+    """Let somebody in who asks for it."""
+
+    user_id: str = ""
+
+
+class TurnAway(Action, frozen=True, omit_defaults=True):
+    """Do not let somebody in who asks for it."""
+
+    user_id: str = ""
+
+
+class Quiet(Action, frozen=True, omit_defaults=True):
+    """Let somebody read and not write, until a moment or for good."""
+
+    user_id: str = ""
+    until: datetime | None = None
+
+
+class Loud(Action, frozen=True, omit_defaults=True):
+    """Let somebody write again."""
+
+    user_id: str = ""
+
+
+class SetTag(Action, frozen=True, omit_defaults=True):
+    """Show a tag beside somebody's name; an empty one takes it away."""
+
+    user_id: str = ""
+    tag: str = ""
+
+
+class DeleteMessage(Action, frozen=True, omit_defaults=True):
+    """Take a message away."""
+
+    message_id: str = ""
+
+
+Doing = MakeLink | LetIn | TurnAway | Quiet | Loud | SetTag | DeleteMessage
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +112,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     picture: Picture | None = None
     """To be shown with the text, which says the same in words: where pictures cannot be drawn or
     sent, and in an answer for the presser of a button alone, the text stands by itself."""
+    action: Doing | None = None
+    """For a row that does something, instead of words (`outbox.do`)."""
 
 
 class Refusal(Exception):  # noqa: N818 - a polite no is an answer, not an error

@@ -13,6 +13,7 @@ from content.names import isolate
 from content.rulebook import LevelRule, Rulebook
 from content.texts import Texts
 from handlers.event import Event
+from storage import direct, outbox
 from storage.db import Tx
 from storage.members import Member
 from storage.programmes import Group, Programme
@@ -72,6 +73,20 @@ class Context:
     ) -> Reply:
         """Return the text `key` with its placeholders filled."""
         return Reply(self.texts.say(key, **values), buttons, private=private)
+
+    def whisper(self, member_id: int, reply: Reply) -> bool:
+        """Write to a member where he has last written to the bot in private; False if never."""
+        chats = direct.chats(self.tx, self.programme.id, member_id)
+        if chats:
+            outbox.say(
+                self.tx,
+                programme_id=self.programme.id,
+                platform=chats[0].platform,
+                chat_id=chats[0].chat_id,
+                reply=reply,
+                now=self.now,
+            )
+        return bool(chats)
 
     def with_rise(self, reply: Reply, risen: Iterable[LevelRule | None]) -> Reply:
         """Return the answer with a line for the highest level that the member has risen to."""

@@ -13,11 +13,13 @@ Kind = Literal[
     "message",
     "tap",
     "joined",
+    "join_request",
     "left",
     "bot_added",
     "bot_rights",
     "bot_removed",
     "migrated",
+    "did",
     "other",
 ]
 Role = Literal["member", "owner"]
@@ -83,7 +85,14 @@ class Event(msgspec.Struct, frozen=True):
     answers: Sender | None = None
     """Whose message this one replies to."""
     target: str = ""
-    """Who or what it concerns: the new chat id of a migration, the one who joined."""
+    """What it concerns: the new chat id of a migration; of something done, the action's `ref`."""
+    via: str = ""
+    """For `joined` and `join_request`: the invite link by which he came; "" where it is not told.
+    Links that another administrator has made are cut short by the platform."""
+    by: Sender | None = None
+    """For `joined`: who brought him in, or let him in."""
+    refused: str = ""
+    """For `did`: why it could not be done; else `text` has what came of it (a link's address)."""
     lacks: tuple[Right, ...] = ()
     """For `bot_added` and `bot_rights`: what the bot may not do there, in the order of RIGHTS."""
 

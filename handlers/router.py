@@ -64,6 +64,7 @@ class Router:
 
     commands: dict[str, Command] = field(default_factory=dict)
     events: dict[Kind, Handler] = field(default_factory=dict)
+    deeds: dict[str, Handler] = field(default_factory=dict)
     fallback: Handler | None = None
     listener: Handler | None = None
     _words: dict[str, tuple[Command, str]] = field(default_factory=dict)
@@ -102,6 +103,17 @@ class Router:
 
         return register
 
+    def did(self, about: str) -> Callable[[Handler], Handler]:
+        """Register what happens when an action was done whose `ref` begins with this word."""
+
+        def register(handler: Handler) -> Handler:
+            if about in self.deeds:
+                raise ValueError(f"two handlers for what {about} did: {handler.__module__}")
+            self.deeds[about] = handler
+            return handler
+
+        return register
+
     def unknown(self, handler: Handler) -> Handler:
         """Register the answer to words that mean nothing, when the bot is spoken to."""
         self.fallback = handler
@@ -131,6 +143,8 @@ class Router:
             self._add(command)
         for kind, handler in other.events.items():
             self.on(kind)(handler)
+        for about, handler in other.deeds.items():
+            self.did(about)(handler)
         self.fallback = other.fallback or self.fallback
         self.listener = other.listener or self.listener
 
@@ -138,6 +152,8 @@ class Router:
         """Return what to do with an event; None for what nobody asked us about."""
         if event.kind not in {"message", "tap"}:
             handler = self.events.get(event.kind)
+            if event.kind == "did":
+                handler = self.deeds.get(event.target.partition(" ")[0])
             return Match(handler) if handler else None
         if event.edited or event.sender.kind in {"bot", "service"}:
             return None

@@ -83,6 +83,8 @@ class Tx:
         self._left: dict[int, str] = {}
         """The savepoint that was left last, and is not closed yet, by its depth."""
         self._later: dict[Insert, list[Sequence[Any]]] = {}
+        self.told: list[Any] = []
+        """What this unit has put into the outbox: it is handed to the sender after the commit."""
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
 
@@ -205,6 +207,7 @@ class Tx:
         if self._journeys is not None and self._journeys.pending:
             self.flush()  # it belongs to the work around this unit
         marks = {into: len(rows) for into, rows in self._later.items()}
+        told = len(self.told)
         books, left = self.books.copy(), self._left.copy()
         mark = self._journeys.mark() if self._journeys is not None else None
         self._depth += 1
@@ -215,6 +218,7 @@ class Tx:
         except BaseException:
             for into, rows in self._later.items():
                 del rows[marks.get(into, 0) :]
+            del self.told[told:]
             self.books = books
             self.seen.clear()
             if mark is not None and self._journeys is not None and self._journeys.take_back(mark):

@@ -1,9 +1,11 @@
 """What is to be said: written with the event's effects, read by the sender, removed when said."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from storage.db import Sql, Tx
+from content.message import Doing, Reply, pack
+from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
 from storage.sql import Insert, arrays
 
@@ -12,8 +14,8 @@ class Outgoing(NamedTuple):
     """One row on its way out. Instants in milliseconds; `payload` is a packed Reply.
 
     `kind`: `say`, or `tap` (the answer to a pressed button, `target` being the tap), or `edit`
-    (`target` being the message). `person` is whom it answers, for `say` with `target` being the
-    message it answers.
+    (`target` being the message), or `do` (the reply's action). `person` is whom it answers, for
+    `say` with `target` being the message it answers.
     """
 
     programme_id: int
@@ -29,6 +31,8 @@ class Outgoing(NamedTuple):
     expires_ms: int
 
 
+ACTION_LIFE = timedelta(hours=1)
+"""What could not be done for so long is not done any more."""
 _PUT = Insert("outbox", Outgoing._fields)
 _WAITING = Sql(
     "SELECT programme_id, id, platform, chat_id, thread, kind, target, person, payload,"
@@ -64,7 +68,7 @@ def put(
     created_ms: int,
     expires_ms: int,
 ) -> Outgoing:
-    """Add a row; it is durable when the batch commits."""
+    """Add a row; it is durable when the batch commits, and sent then."""
     row = Outgoing(
         programme_id,
         new_id(),
@@ -79,7 +83,60 @@ def put(
         expires_ms,
     )
     tx.later(_PUT, row)
+    tx.told.append(row)
     return row
+
+
+def say(
+    tx: Tx,
+    *,
+    programme_id: int,
+    platform: str,
+    chat_id: str,
+    reply: Reply,
+    now: datetime,
+    thread: str | None = None,
+) -> Outgoing:
+    """Say something in any chat, of one's own accord."""
+    return put(
+        tx,
+        programme_id=programme_id,
+        platform=platform,
+        chat_id=chat_id,
+        thread=thread,
+        kind="say",
+        target=None,
+        person="",
+        payload=pack(reply),
+        created_ms=to_ms(now),
+        expires_ms=to_ms(now + timedelta(seconds=reply.life_s)),
+    )
+
+
+def do(
+    tx: Tx,
+    *,
+    programme_id: int,
+    platform: str,
+    chat_id: str,
+    action: Doing,
+    now: datetime,
+    life: timedelta = ACTION_LIFE,
+) -> Outgoing:
+    """Do something in a chat. It may be done twice, so it is of a kind where that is harmless."""
+    return put(
+        tx,
+        programme_id=programme_id,
+        platform=platform,
+        chat_id=chat_id,
+        thread=None,
+        kind="do",
+        target=None,
+        person="",
+        payload=pack(Reply("", action=action)),
+        created_ms=to_ms(now),
+        expires_ms=to_ms(now + life),
+    )
 
 
 def waiting(tx: Tx) -> list[Outgoing]:

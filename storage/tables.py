@@ -660,6 +660,22 @@ outbox = Table(
 )
 """What is still to be said. A row goes when it has been; what failed stays, with its state."""
 
+direct = Table(
+    "direct",
+    metadata,
+    _id("programme_id"),
+    Column("platform", String(16), primary_key=True),
+    Column("user_id", String(64), primary_key=True),
+    Column("chat_id", String(64), nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Private chats: who has spoken to the bot in private, and can be written to there.
+
+All stand under programme 0: a private chat is no programme's.
+"""
+
 room_message = Table(
     "room_message",
     metadata,

@@ -2,18 +2,20 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 
 from sqlalchemy import Engine
 
 from bot.hearing import hear
 from bot.worker import Outcome, Worker
-from content.message import Reply, unpack
+from content.message import Doing, Reply, unpack
 from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
-from storage import programmes
+from storage import clockwork, programmes
 from storage.db import Tx, reading
 from storage.limits import Limiter
+from storage.outbox import Outgoing
 from storage.programmes import MAIN, Defaults
 from storage.talk import Talk
 
@@ -53,6 +55,8 @@ class Stage:
         self._keys = itertools.count(1)
         self._ids: dict[str, str] = {}
         self._heard: list[Reply] = []
+        self.told: list[Outgoing] = []
+        """All that went out, in order."""
         self.outcomes: list[Outcome] = []
         self.worker.run([lambda tx: programmes.create(tx, MAIN, "营", self.defaults, now)])
         self.group = Chat("-1001", "group", "露营群")
@@ -89,6 +93,9 @@ class Stage:
         addressed: bool = False,
         target: str = "",
         lacks: tuple[Right, ...] = (),
+        via: str = "",
+        by: Sender | None = None,
+        refused: str = "",
         from_outside: bool = False,
         genuine: bool = True,
         secondhand: bool = False,
@@ -113,6 +120,9 @@ class Stage:
             edited=edited,
             target=target,
             lacks=lacks,
+            via=via,
+            by=by,
+            refused=refused,
             from_outside=from_outside,
             genuine=kind == "tap" and genuine,
             secondhand=secondhand,
@@ -124,10 +134,34 @@ class Stage:
         """Let events happen in one batch; return what became of each."""
         heard = (hear(event, self.router, self.talk, bot_name=BOT_NAME) for event in events)
         asked = [unit for unit in heard if unit is not None]
-        outcomes = self.worker.run(asked) if asked else []
+        return self._note(self.worker.run(asked) if asked else [])
+
+    def _note(self, outcomes: list[Outcome]) -> list[Outcome]:
+        rows = [row for outcome in outcomes for row in outcome.say]
         self.outcomes += outcomes
-        self._heard += [unpack(row.payload) for outcome in outcomes for row in outcome.say]
+        self.told += rows
+        self._heard += [unpack(row.payload) for row in rows]
         return outcomes
+
+    def due(self) -> None:
+        """Let the clock do all that is due by now."""
+        (found,) = self.worker.run([lambda tx: clockwork.with_work(tx, now=self.now)])
+        for programme_id in found.value:
+            job = partial(clockwork.run_programme, programme_id=programme_id, now=self.now)
+            (outcome,) = self._note(self.worker.run([job]))
+            while outcome.error is None and outcome.value:
+                (outcome,) = self._note(self.worker.run([job]))
+            assert outcome.error is None, outcome.error
+
+    def whispers(self, who: str | Sender) -> list[str]:
+        """Return what was written to somebody in private since the beginning."""
+        chat = (who if isinstance(who, Sender) else self.person(who)).id
+        return [unpack(row.payload).text for row in self.told if row.chat_id == chat]
+
+    def actions(self) -> list[Doing]:
+        """Return what was done in chats, besides speaking, since the beginning."""
+        done = [unpack(row.payload).action for row in self.told if row.kind == "do"]
+        return [action for action in done if action is not None]
 
     def says(self, who: str | Sender, text: str, **more: object) -> list[Outcome]:
         """Somebody says something."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bot.pictures import PictureError, Pictures
-from content.message import Reply, pack, unpack
+from content.message import Doing, Reply, pack, unpack
 from content.picture import Picture
 from storage.outbox import Outgoing
 
@@ -35,6 +35,10 @@ class MaybeSentError(SendError):
 
 class RefusedError(SendError):
     """The platform will never take it: removed from the chat, malformed, gone."""
+
+
+class ShutOutError(RefusedError):
+    """Nothing can be said in that chat any more: removed from it, or blocked by the person."""
 
 
 class MovedError(SendError):
@@ -84,6 +88,8 @@ class Adapter(ABC):
 
     def fit(self, out: Outgoing) -> list[Outgoing]:
         """Return the row as the rows that this platform takes it in, one call each."""
+        if out.kind == "do":
+            return [out]
         reply = unpack(out.payload)
         if not self.limits.buttons:
             reply = _buttons_as_text(reply)
@@ -112,15 +118,29 @@ class Adapter(ABC):
         except PictureError as error:
             raise InsteadError(f"no picture: {error}", words_alone(out, reply)) from error
 
-    async def deliver(self, out: Outgoing) -> None:
-        """Hand one row that fits to the platform. Errors: SendError, each kind its own."""
+    async def deliver(self, out: Outgoing) -> str:
+        """Hand one row that fits to the platform; return what an action has made, else nothing.
+
+        Errors: SendError, each kind its own.
+        """
         reply = unpack(out.payload)
+        if out.kind == "do":
+            assert reply.action is not None
+            return await self.do(out, reply.action)
         if out.kind == "tap":
             await self.toast(out, reply.text)
         elif out.kind == "edit":
             await self.edit(out, reply)
         else:
             await self.say(out, reply)
+        return ""
+
+    async def do(self, out: Outgoing, action: Doing) -> str:  # noqa: ARG002 - where it can be done
+        """Do something in `out.chat_id`; return what it has made (a link), else nothing.
+
+        Errors: SendError; RefusedError where the platform, or this adapter, cannot do such things.
+        """
+        raise RefusedError(f"{self.name} cannot do {type(action).__name__}")
 
     @abstractmethod
     async def say(self, out: Outgoing, reply: Reply) -> None:
@@ -178,5 +198,7 @@ def _part(
 def _buttons_as_text(reply: Reply) -> Reply:
     if not reply.buttons:
         return reply
-    labels = " · ".join(button.label for row in reply.buttons for button in row)
+    labels = " · ".join(
+        f"{button.label} {button.url}".rstrip() for row in reply.buttons for button in row
+    )
     return msgspec.structs.replace(reply, text=f"{reply.text}\n[{labels}]", buttons=())

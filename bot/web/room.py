@@ -246,7 +246,7 @@ def _shows(engine: Engine, chat_id: str, message: str, data: str) -> bool:
     """Whether a message of the chat has such a button."""
     line = line_of(engine, chat_id, message)
     rows = json.loads(line.buttons) if line is not None else []
-    return any(alike(button["data"], data) for row in rows for button in row)
+    return any(alike(button.get("data", ""), data) for row in rows for button in row)
 
 
 def _person(person: Person, inside: set[str]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def opened(url: str) -> AsyncIterator[Room]:
         adapter = LocalAdapter(
             [ANN, BOB], title="露营群", dispatcher=dispatcher, clock=house.now, bot_name="营长"
         )
-        sender = Sender([adapter], run=dispatcher.run, clock=house.now)
+        sender = Sender([adapter], run=dispatcher.run, hear=dispatcher.submit, clock=house.now)
         dispatcher.say = sender.put
         await dispatcher.run(
             lambda tx: programmes.open_group(

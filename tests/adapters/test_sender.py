@@ -169,7 +169,7 @@ async def office(url: str, phone: Phone, *, grace_s: float = 0.0) -> AsyncIterat
     clock = Clock()
     try:
         async with house.dispatching(engine) as dispatcher:
-            sender = Sender([phone], run=dispatcher.run, clock=clock)
+            sender = Sender([phone], run=dispatcher.run, hear=dispatcher.submit, clock=clock)
             try:
                 yield Office(engine, dispatcher, sender, phone, clock)
             finally:
@@ -654,7 +654,9 @@ def test_a_post_that_was_certainly_not_sent_is_said_after_a_restart(sqlite_url: 
         await asyncio.sleep(0.1)
         await desk.sender.stop(0)
         phone.trouble = lambda _out, _text: None
-        later = Sender([phone], run=desk.dispatcher.run, clock=desk.clock)
+        later = Sender(
+            [phone], run=desk.dispatcher.run, hear=desk.dispatcher.submit, clock=desk.clock
+        )
         await later.start()
         await asyncio.sleep(0.3)
         await later.stop(1)
@@ -741,7 +743,7 @@ def test_stopping_does_not_wait_for_a_store_that_is_away(sqlite_url: str) -> Non
         engine = open_engine(sqlite_url)
         house.open_groups(engine)
         async with house.dispatching(engine, close_s=1) as dispatcher:
-            sender = Sender([phone], run=dispatcher.run, clock=Clock())
+            sender = Sender([phone], run=dispatcher.run, hear=dispatcher.submit, clock=Clock())
             desk = Office(engine, dispatcher, sender, phone, Clock())
             row = await desk.write("said, but not marked")
             with locked(sqlite_url):

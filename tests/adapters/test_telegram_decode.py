@@ -19,7 +19,14 @@ NOW = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
 BOT_ID = 1234567890
 ME = Me(BOT_ID, "qunying_bot", sees_all=False, owners=frozenset({"telegram:4711"}))
 KEYBOARD = {"inline_keyboard": [[{"text": "签到", "callback_data": "checkin"}]]}
-MEANT_FOR_US = {"message", "edited_message", "callback_query", "my_chat_member", "chat_member"}
+MEANT_FOR_US = {
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "chat_member",
+    "chat_join_request",
+}
 
 
 class Town(FakeTelegram):
@@ -76,6 +83,10 @@ def everything():
     tg.set_status(forum, later, "restricted", until_date=int(tg.clock.now()) + 600)
     tg.leave(forum, later, by=ming)
     tg.request_join(forum, tg.user("新人"), bio="你好")
+    asking = tg.foreign_link(forum, ming, creates_join_request=True)
+    tg.request_join(forum, tg.user("新人二"), asking)
+    tg.join(forum, tg.user("新人三"), tg.foreign_link(forum, ming))
+    tg.join(forum, tg.user("新人四"), by=ming)
     tg.react(said, hong, ["👍"])
     tg.reaction_count(said, {"👍": 2})
     tg.inline_query(ming, "榜", chat_type="sender")
@@ -184,6 +195,24 @@ def check_membership(event, change, *, mine):
     assert event.sender.name == who.full_name
     assert event.chat.id == str(change.chat.id)
     assert event.at == change.date
+    if kind == "joined":
+        check_way(event, change)
+        assert (event.by.id if event.by else str(who.id)) == str(change.from_user.id)
+
+
+def check_way(event, arrival):
+    """Through links of other administrators, too, which come cut short."""
+    assert event.via == (arrival.invite_link.invite_link if arrival.invite_link else "")
+
+
+def check_request(event, request):
+    assert (event.kind, event.chat.id) == ("join_request", str(request.chat.id))
+    assert (event.sender.id, event.sender.name) == (
+        str(request.from_user.id),
+        request.from_user.full_name,
+    )
+    assert event.at == request.date
+    check_way(event, request)
 
 
 @pytest.mark.parametrize("library", [by_python_telegram_bot, by_aiogram])
@@ -202,9 +231,11 @@ def test_events_agree_with_a_client_library_about_every_kind_of_update(library):
             check_tap(event, judge.callback_query)
         elif kind in {"my_chat_member", "chat_member"}:
             check_membership(event, getattr(judge, kind), mine=kind == "my_chat_member")
+        elif kind == "chat_join_request":
+            check_request(event, judge.chat_join_request)
         else:
             assert event is None, kind
-    assert seen >= MEANT_FOR_US | {"channel_post", "message_reaction", "chat_join_request"}
+    assert seen >= MEANT_FOR_US | {"channel_post", "message_reaction"}
     assert seen >= {"inline_query", "message_reaction_count", "edited_channel_post"}
 
 

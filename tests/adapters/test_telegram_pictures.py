@@ -42,14 +42,20 @@ class Post:
     adapter: TelegramAdapter
 
     async def write(
-        self, reply: Reply, *, kind: str = "say", target: object = None, person: str = "7"
+        self,
+        reply: Reply,
+        *,
+        kind: str = "say",
+        target: object = None,
+        person: str = "7",
+        chat: int | None = None,
     ) -> Outgoing:
         def put(tx: house.Tx) -> Outgoing:
             return outbox.put(
                 tx,
                 programme_id=programmes.MAIN,
                 platform="telegram",
-                chat_id=str(self.group["id"]),
+                chat_id=str(chat or self.group["id"]),
                 thread=None,
                 kind=kind,
                 target=str(target) if target else None,
@@ -96,7 +102,7 @@ async def posting(url: str, tg: FakeTelegram, group: dict[str, Any]) -> AsyncIte
             TOKEN, api_url=tg.url, owners=frozenset(), dispatcher=dispatcher, clock=house.now
         )
         await adapter.connect()
-        sender = Sender([adapter], run=dispatcher.run, clock=house.now)
+        sender = Sender([adapter], run=dispatcher.run, hear=dispatcher.submit, clock=house.now)
         try:
             yield Post(tg, group, engine, dispatcher.run, sender, adapter)
         finally:

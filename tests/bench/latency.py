@@ -91,7 +91,7 @@ async def _paced(engine: Engine, bodies: list[bytes], rate: float, count: int) -
         worker.run([_nothing])
     dispatcher = Dispatcher(crew, path.ROUTER)
     platform = path.Platform()
-    sender = Sender([platform], run=dispatcher.run, clock=clock)
+    sender = Sender([platform], run=dispatcher.run, hear=dispatcher.submit, clock=clock)
     dispatcher.say = sender.put
     due: dict[str, float] = {}
     start = time.perf_counter() + 0.05

@@ -120,7 +120,7 @@ async def _whole(engine: Engine, days: Days, count: int, mode: str) -> float:
     dispatcher = Dispatcher(crew, ROUTER)
     adapter = _poller(dispatcher, clock)
     platform = Platform()
-    sender = Sender([platform], run=dispatcher.run, clock=clock)
+    sender = Sender([platform], run=dispatcher.run, hear=dispatcher.submit, clock=clock)
     if mode == "said":
         dispatcher.say = sender.put
     done = 0

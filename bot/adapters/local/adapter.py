@@ -12,7 +12,7 @@ from bot.adapters.base import Adapter, Limits
 from bot.clock import Clock
 from bot.dispatcher import Dispatcher
 from bot.pictures import Pictures
-from content.message import Reply
+from content.message import Button, Reply
 from content.picture import pack_picture
 from handlers.event import Chat, Event, Kind, Mention, Role, Sender
 from storage import room
@@ -313,5 +313,11 @@ class LocalAdapter(Adapter):
 
 
 def _buttons(reply: Reply) -> str:
-    rows = [[{"label": b.label, "data": b.command} for b in row] for row in reply.buttons]
+    rows = [[_button(button) for button in row] for row in reply.buttons]
     return json.dumps(rows, ensure_ascii=False)
+
+
+def _button(button: Button) -> dict[str, str]:
+    if button.url:
+        return {"label": button.label, "url": button.url}
+    return {"label": button.label, "data": button.command}

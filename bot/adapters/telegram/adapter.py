@@ -25,6 +25,7 @@ from telegram.request import HTTPXRequest
 
 from bot import metrics
 from bot.adapters.base import Adapter, InsteadError, Limits, MaybeSentError, SendError
+from bot.adapters.telegram.actions import act
 from bot.adapters.telegram.contact import Contact
 from bot.adapters.telegram.decode import (
     ALLOWED_UPDATES,
@@ -42,7 +43,7 @@ from bot.clock import Clock
 from bot.dispatcher import BusyError, Dispatcher
 from bot.pictures import Pictures
 from bot.worker import Outcome
-from content.message import Reply
+from content.message import Button, Doing, Reply
 from content.texts import DEFAULT_LOCALE, LOCALES, texts
 from storage.outbox import Outgoing
 
@@ -279,6 +280,11 @@ class TelegramAdapter(Adapter):
             anew = out._replace(kind="say", target=None)
             raise InsteadError("a picture cannot become words", [anew]) from error
 
+    async def do(self, out: Outgoing, action: Doing) -> str:
+        """Do something in a group; return the address of a link that was made."""
+        made = await self._call(partial(act, self._bot, int(out.chat_id), action))
+        return str(made or "")
+
     @staticmethod
     async def _call(method: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
         try:
@@ -294,9 +300,10 @@ class TelegramAdapter(Adapter):
 def _keyboard(reply: Reply) -> InlineKeyboardMarkup | None:
     if not reply.buttons:
         return None
-    return InlineKeyboardMarkup(
-        [
-            [InlineKeyboardButton(button.label, callback_data=button.command) for button in row]
-            for row in reply.buttons
-        ]
-    )
+    return InlineKeyboardMarkup([[_button(button) for button in row] for row in reply.buttons])
+
+
+def _button(button: Button) -> InlineKeyboardButton:
+    if button.url:
+        return InlineKeyboardButton(button.label, url=button.url)
+    return InlineKeyboardButton(button.label, callback_data=button.command)

@@ -124,12 +124,24 @@ class _Status(msgspec.Struct):
         )
 
 
+class _Link(msgspec.Struct):
+    invite_link: str = ""
+
+
 class _Change(msgspec.Struct, rename={"from_": "from"}):
     chat: _Chat
     from_: _User
     date: int
     old_chat_member: _Status
     new_chat_member: _Status
+    invite_link: _Link | None = None
+
+
+class _Request(msgspec.Struct, rename={"from_": "from"}):
+    chat: _Chat
+    from_: _User
+    date: int
+    invite_link: _Link | None = None
 
 
 class _Update(msgspec.Struct):
@@ -139,6 +151,7 @@ class _Update(msgspec.Struct):
     callback_query: _Tap | None = None
     my_chat_member: _Change | None = None
     chat_member: _Change | None = None
+    chat_join_request: _Request | None = None
 
 
 class Me(NamedTuple):
@@ -175,6 +188,8 @@ def _to_event(update: _Update, me: Me, now: datetime) -> Event | None:
         return _myself(key, update.my_chat_member, me)
     if update.chat_member:
         return _someone(key, update.chat_member, me)
+    if update.chat_join_request:
+        return _request(key, update.chat_join_request, me)
     return None
 
 
@@ -246,7 +261,9 @@ def _service(key: str, message: _Message, me: Me) -> Event | None:
     person = people[0]
     if len(people) != 1 or person.is_bot:
         return None  # several at once: chat_member, or their first word, tells of each
-    return _happened(key, kind, _chat(message), _person(person, me), message.date)
+    who, did = _person(person, me), _sender(message, me)
+    by = did if kind == "joined" and did.id != who.id else None
+    return _happened(key, kind, _chat(message), who, message.date, by=by)
 
 
 def _tap(key: str, tap: _Tap, me: Me, now: datetime) -> Event | None:
@@ -325,7 +342,26 @@ def _someone(key: str, change: _Change, me: Me) -> Event | None:
         return None
     chat = Chat(str(change.chat.id), _kind(change.chat), change.chat.title)
     person = _person(change.new_chat_member.user, me)
-    return _happened(key, "joined" if now_is else "left", chat, person, change.date)
+    if not now_is:
+        return _happened(key, "left", chat, person, change.date)
+    by = _person(change.from_, me)
+    brought = by if by.id != person.id else None
+    via = _address(change.invite_link)
+    return _happened(key, "joined", chat, person, change.date, via=via, by=brought)
+
+
+def _request(key: str, request: _Request, me: Me) -> Event | None:
+    if _kind(request.chat) != "group" or request.from_.is_bot:
+        return None
+    chat = Chat(str(request.chat.id), "group", request.chat.title)
+    person = _person(request.from_, me)
+    return _happened(
+        key, "join_request", chat, person, request.date, via=_address(request.invite_link)
+    )
+
+
+def _address(link: _Link | None) -> str:
+    return link.invite_link if link else ""
 
 
 def _happened(
@@ -337,6 +373,8 @@ def _happened(
     *,
     target: str = "",
     lacks: tuple[Right, ...] = (),
+    via: str = "",
+    by: Sender | None = None,
 ) -> Event:
     return Event(
         key=key,
@@ -347,6 +385,8 @@ def _happened(
         at=_time(date),
         target=target,
         lacks=lacks,
+        via=via,
+        by=by,
     )
 
 

@@ -19,6 +19,7 @@ from bot.adapters.base import (
     RefusedError,
     RetryAfterError,
     SendError,
+    ShutOutError,
 )
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -42,7 +43,8 @@ def to_send_error(error: TelegramError) -> SendError | None:
         wait = error.retry_after
         return RetryAfterError(wait.total_seconds() if isinstance(wait, timedelta) else wait)
     if isinstance(error, BadRequest | Forbidden) or _is_too_large(error):
-        return RefusedError(error.message)
+        kind = ShutOutError if isinstance(error, Forbidden) else RefusedError
+        return kind(error.message)
     if _certainly_not_sent(error):
         return NotSentError(error.message)
     return MaybeSentError(f"{type(error).__name__}: {error.message}")
@@ -54,7 +56,7 @@ def _is_too_large(error: TelegramError) -> bool:
 
 def is_about_the_message(error: SendError) -> bool:
     """Whether what was sent is refused, and not the bot."""
-    return isinstance(error, RefusedError) and not isinstance(error.__cause__, Forbidden)
+    return isinstance(error, RefusedError) and not isinstance(error, ShutOutError)
 
 
 def has_no_text(error: SendError) -> bool:

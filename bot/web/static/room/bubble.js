@@ -134,7 +134,11 @@ function inlineButtons(message, { onTap }) {
     el(
       "div",
       { class: "inline-row" },
-      ...row.map(({ label, data }) => {
+      ...row.map(({ label, data, url }) => {
+        if (url) {
+          const link = { class: "inline", href: url, target: "_blank", rel: "noopener noreferrer" };
+          return el("a", link, el("bdi", {}, label));
+        }
         const button = el("button", { class: "inline", type: "button" }, el("bdi", {}, label));
         button.addEventListener("click", () => onTap(message.id, data, button));
         return button;
