@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(required=True, metavar="what", dest="kind")
+    kinds = parser.add_subparsers(required=True, dest="kind")
     for kind in ("orders", "members"):
         about = f"{kind} from a CSV file or a workbook (.xlsx); without --apply a preview"
         one = kinds.add_parser(kind, help=about, description=about)
@@ -88,7 +88,7 @@ def _import_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _keys_parser(keys: argparse.ArgumentParser) -> None:
-    ways = keys.add_subparsers(required=True, metavar="what", dest="verb")
+    ways = keys.add_subparsers(required=True, dest="verb")
     new = ways.add_parser("new", help="make a key; its secrets are shown once")
     new.add_argument("name", help="whose it is, such as the shop's name")
     new.add_argument("--scope", action="append", help="events:write, points:read (default both)")
@@ -103,7 +103,7 @@ def _keys_parser(keys: argparse.ArgumentParser) -> None:
 
 
 def _reviews_parser(reviews: argparse.ArgumentParser) -> None:
-    ways = reviews.add_subparsers(required=True, metavar="what", dest="verb")
+    ways = reviews.add_subparsers(required=True, dest="verb")
     listed = ways.add_parser("list", help="list what waits, the oldest first")
     listed.add_argument("--most", type=int, default=50, help="how many (default 50)")
     approve = ways.add_parser("approve", help="pay what has waited")
@@ -117,7 +117,7 @@ def _reviews_parser(reviews: argparse.ArgumentParser) -> None:
 
 
 def _rules_parser(rules: argparse.ArgumentParser) -> None:
-    verbs = rules.add_subparsers(required=True, metavar="what", dest="verb")
+    verbs = rules.add_subparsers(required=True, dest="verb")
 
     def verb(name: str, about: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=about, description=about)
@@ -192,12 +192,13 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _commands(_options: argparse.Namespace) -> int:
+    from bot.paper import padded, say  # noqa: PLC0415 - the same
     from handlers.router import discover  # noqa: PLC0415 - the same
 
     for command in discover().commands.values():
         english = (f"“{phrase}”" for phrase in command.english)
         words = " ".join((*command.words, *command.presets, *english))
-        print(f"/{command.name:<10} {words:<28} {command.summary}")  # noqa: T201 - the answer
+        say(f"/{command.name:<10} {padded(words, 28)} {command.summary}")
     return 0
 
 

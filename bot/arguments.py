@@ -11,7 +11,7 @@ COUNT_MAX = 10_000
 
 def compensate(parser: argparse.ArgumentParser) -> None:
     """Fill in `compensate …`."""
-    verbs = parser.add_subparsers(required=True, metavar="what", dest="verb")
+    verbs = parser.add_subparsers(required=True, dest="verb")
 
     def verb(name: str, about: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=about, description=about)
@@ -45,7 +45,7 @@ def compensate(parser: argparse.ArgumentParser) -> None:
 
 def export(parser: argparse.ArgumentParser) -> None:
     """Fill in `export …`."""
-    what = parser.add_subparsers(required=True, metavar="what", dest="verb")
+    what = parser.add_subparsers(required=True, dest="verb")
     about = "write every posting to a file, and say what they add up to"
     ledger = what.add_parser("ledger", help=about, description=about)
     ledger.add_argument("file", type=Path, metavar="FILE")

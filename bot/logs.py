@@ -40,7 +40,7 @@ def set_up(level: str, secrets: Iterable[str]) -> None:
     else:
         names = {"asctime": "at", "levelname": "level", "name": "from"}
         form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-        handler.setFormatter(JsonFormatter(form, rename_fields=names))
+        handler.setFormatter(JsonFormatter(form, rename_fields=names, json_ensure_ascii=False))
     handler.addFilter(Redact(secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "telegram", "apscheduler", "alembic", "uvicorn.access"):

@@ -35,13 +35,15 @@ def table(head: Row, rows: Sequence[Row]) -> None:
     ]
     for number, cells in enumerate(lines):
         for parts in zip_longest(*cells, fillvalue=""):
-            padded = (
-                part + " " * (width - _cells(part))
-                for part, width in zip(parts, widths, strict=True)
-            )
-            say(" │ ".join(padded).rstrip())
+            in_line = (padded(part, width) for part, width in zip(parts, widths, strict=True))
+            say(" │ ".join(in_line).rstrip())
         if number == 0:
             say("─┼─".join("─" * width for width in widths))
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text with spaces behind it, as wide as that many cells where it is not wider."""
+    return text + " " * (width - _cells(text))
 
 
 def _wrapped(text: str) -> list[str]:
