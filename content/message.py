@@ -22,6 +22,11 @@ class Button(msgspec.Struct, frozen=True, omit_defaults=True):
     command: str = ""
     url: str = ""
 
+    def __post_init__(self) -> None:
+        """Errors: ValueError for a button that does nothing."""
+        if not self.command and not self.url:
+            raise ValueError("a button has a command or a url")
+
 
 def alike(one: str, other: str) -> bool:
     """Whether two buttons belong to the same row: `top day here` and `top week here` do.

@@ -22,7 +22,8 @@ POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
 RESERVED = ("checkin", "activity", "makeup", "gift", "rebate", "compensation", "write_off")
 """Rules with a section of their own: no earn rule may have their names."""
-EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured")
+PHOTO = "photo.approved"
+EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured", PHOTO)
 CUSTOM = "custom."
 """Events of this prefix are the operator's own: they come in through the signed webhook."""
 
@@ -158,6 +159,18 @@ class MakeupRules(_Rules):
     gap_days_max: Annotated[int, Field(ge=1, le=31)] = 3
 
 
+class PhotoRules(_Rules):
+    """Photos that members show (晒单): approved by so many others, or by an owner alone (0).
+
+    Who approves has been a member for `liker_days_min` days. What nobody has decided after
+    `valid_h` hours is not decided any more.
+    """
+
+    likes: Annotated[int, Field(ge=0, le=100)] = 3
+    liker_days_min: DaysOrNone = 3
+    valid_h: Annotated[int, Field(ge=1, le=168)] = 48
+
+
 class CheckinRules(_Rules):
     """What a day's check-in pays."""
 
@@ -165,6 +178,7 @@ class CheckinRules(_Rules):
     category: Id = "behaviour"
     streak: StreakRules = StreakRules()
     makeup: MakeupRules = MakeupRules()
+    photo: PhotoRules = PhotoRules()
 
 
 class ActivityRules(_Rules):

@@ -108,6 +108,9 @@ def _of_checkin(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     yield "checkin.category", exact(rules.categories[checkin.category])
     yield "checkin.streak.bonus", exact(checkin.streak.bonus)
     yield "checkin.streak.every", -checkin.streak.every
+    yield "checkin.photo.likes", -checkin.photo.likes
+    yield "checkin.photo.liker_days_min", -checkin.photo.liker_days_min
+    yield "checkin.photo.valid_h", checkin.photo.valid_h
     for name in ("free_per_month", "window_days", "max_per_month", "gap_days_max"):
         yield f"checkin.makeup.{name}", getattr(checkin.makeup, name)
     yield "checkin.makeup.price", -checkin.makeup.price

@@ -78,6 +78,8 @@ class Event(msgspec.Struct, frozen=True):
     """It can come from somebody who is not in the group: a tap or a comment in a public one."""
     genuine: bool = False
     """For a tap: its message has such a button (`message.alike`). What is pressed can be forged."""
+    photo: bool = False
+    """A picture comes with it; `text` is what is written below it."""
     secondhand: bool = False
     """Forwarded, or written by way of a bot: not the sender's own words."""
     mentions: tuple[Mention, ...] = ()

@@ -498,6 +498,36 @@ checkin = Table(
 A missed day that was repaired has in `made_up` the day on which that was done, and pays nothing.
 """
 
+photo = Table(
+    "photo",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("member_id", key=False),
+    Column("day", Date, nullable=False),
+    Column("state", String(16), nullable=False, server_default="shown"),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("ended_by", String(100), nullable=False, server_default=""),
+    _to("member", "member_id"),
+    UniqueConstraint("programme_id", "member_id", "day"),
+    sqlite_with_rowid=False,
+)
+"""Photos that members have shown (the photos themselves are not kept): `shown`, then `approved` or
+`refused`, once. One a day."""
+
+photo_like = Table(
+    "photo_like",
+    metadata,
+    _id("programme_id"),
+    _id("photo_id"),
+    _id("member_id"),
+    _to("photo", "photo_id"),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Who approves of a photo."""
+
 deed = Table(
     "deed",
     metadata,

@@ -99,6 +99,7 @@ class Stage:
         from_outside: bool = False,
         genuine: bool = True,
         secondhand: bool = False,
+        photo: bool = False,
         mentions: tuple[Mention, ...] = (),
         answers: Sender | None = None,
     ) -> Event:
@@ -126,6 +127,7 @@ class Stage:
             from_outside=from_outside,
             genuine=kind == "tap" and genuine,
             secondhand=secondhand,
+            photo=photo,
             mentions=mentions,
             answers=answers,
         )

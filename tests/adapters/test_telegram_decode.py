@@ -75,6 +75,8 @@ def everything():
     channel = tg.channel("频道", bot="administrator")
     post = tg.post(channel, "新文")
     tg.edit_message(post, "改文")
+    size = {"file_id": "a", "file_unique_id": "b", "width": 90, "height": 67}
+    tg.say(forum, hong, None, photo=[size], caption="晒单 今天的饭")
     tg.auto_forward(forum, "新文", channel)
     tg.say_as_channel(forum, "我", channel)
     tg.say_anonymous(forum, "公告", signature="站长")
@@ -133,6 +135,7 @@ def check_message(event, message, *, edited):
     else:
         assert (event.kind, event.edited) == ("message", edited)
         assert event.text == (message.text or message.caption or "")
+        assert event.photo == bool(message.photo)
         assert event.message_id == str(message.message_id)
         assert event.secondhand == bool(message.forward_origin or message.via_bot)
         original = message.reply_to_message

@@ -1,15 +1,44 @@
 """The words' envelope comes out of the store as it went in."""
 
 import json
+from datetime import UTC
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.message import BUTTON_BYTES_MAX, Button, Refusal, Reply, pack, unpack
+from content.message import (
+    BUTTON_BYTES_MAX,
+    Button,
+    DeleteMessage,
+    LetIn,
+    Loud,
+    MakeLink,
+    Quiet,
+    Refusal,
+    Reply,
+    SetTag,
+    TurnAway,
+    pack,
+    unpack,
+)
 
-BUTTONS = st.builds(Button, label=st.text(max_size=20), command=st.text(max_size=20))
+BUTTONS = st.one_of(
+    st.builds(Button, label=st.text(max_size=20), command=st.text(min_size=1, max_size=20)),
+    st.builds(Button, label=st.text(max_size=20), url=st.text(min_size=1, max_size=200)),
+)
+ACTIONS = st.one_of(
+    st.builds(MakeLink, ref=st.text(max_size=20), name=st.text(max_size=40), asks=st.booleans()),
+    st.builds(LetIn, user_id=st.text(max_size=20)),
+    st.builds(TurnAway, user_id=st.text(max_size=20)),
+    st.builds(
+        Quiet, user_id=st.text(max_size=20), until=st.none() | st.datetimes(timezones=st.just(UTC))
+    ),
+    st.builds(Loud, user_id=st.text(max_size=20)),
+    st.builds(SetTag, user_id=st.text(max_size=20), tag=st.text(max_size=20)),
+    st.builds(DeleteMessage, message_id=st.text(max_size=20)),
+)
 REPLIES = st.builds(
     Reply,
     text=st.text(max_size=300),
@@ -18,6 +47,7 @@ REPLIES = st.builds(
     replaces=st.booleans(),
     once=st.booleans(),
     life_s=st.integers(-(2**53), 2**53),
+    action=st.none() | ACTIONS,
 )
 
 

@@ -39,7 +39,7 @@ def test_the_shipped_document_says_what_the_schema_defaults_to() -> None:
     left_out = dict.fromkeys((*LISTS, "rebate"), True) | names
     assert shipped.model_dump(exclude=left_out) == bare.model_dump(exclude=left_out)
     assert (bare.earn, bare.level, bare.wallet, bare.rebate.steps) == ((), (), (), ())
-    assert len(shipped.earn) == 4
+    assert len(shipped.earn) == 5
     assert [level.min for level in shipped.level] == [0, 500, 3000]
 
 

@@ -29,7 +29,7 @@ def test_nothing_changes_between_a_document_and_itself() -> None:
 
 
 def test_a_change_names_its_key_by_the_entrys_id() -> None:
-    new = SHIPPED.replace(UGC, "").replace("points = 10", "points = 12")
+    new = SHIPPED.replace(UGC, "").replace("points = 10\nonce", "points = 12\nonce")
     new = new.replace("social = 1.5", "social = 1.5\nsport = 2").replace("pct = 1.5", "pct = 2")
     assert changes(_rules(SHIPPED), _rules(new)) == (
         Change("categories.sport", None, 2.0),
@@ -96,6 +96,7 @@ def test_a_change_names_its_key_by_the_entrys_id() -> None:
             'base = "rolling"',
             [
                 "earn.buy.expires_days",
+                "earn.photo.expires_days",
                 "earn.review.expires_days",
                 "earn.share.expires_days",
                 "earn.ugc.expires_days",

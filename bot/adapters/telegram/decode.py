@@ -89,6 +89,7 @@ class _Message(msgspec.Struct, rename={"from_": "from"}):
     sender_chat: _Chat | None = None
     text: str = ""
     caption: str = ""
+    photo: list[dict[str, Any]] = []
     entities: list[_Entity] = []
     caption_entities: list[_Entity] = []
     is_topic_message: bool = False
@@ -216,6 +217,7 @@ def _message(key: str, update: _Update, me: Me) -> Event | None:
         addressed=private or mentions(text, me.username),
         edited=update.message is None,
         from_outside=_may_be_outside(message),
+        photo=bool(message.photo),
         secondhand=message.forward_origin is not None or message.via_bot is not None,
         mentions=tuple(_mentions(message, me)),
         answers=_answers(message.reply_to_message, me),
