@@ -155,7 +155,7 @@ class World(State):
             fields |= self.reply_fields(chat, number, thread)
         elif thread not in {None, GENERAL_TOPIC}:
             fields |= self.topic_fields(chat, thread)
-        if entities := find_entities(fields.get("text", "")):
+        if entities := find_entities(fields.get("text") or ""):
             fields.setdefault("entities", entities)
         return self.emit_message(chat, self.store(chat, **fields))
 
