@@ -42,7 +42,7 @@ def _key(place: Place, data: Any) -> str:
             id_ = data.get("id") if isinstance(data, dict) else None
             parts.append(id_ if isinstance(id_, str) and id_ else str(step + 1))
         else:
-            data = data.get(step)
+            data = data.get(step) if isinstance(data, dict) else data  # a table written in short
             parts.append(step)
     return ".".join(parts)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from content import rulebook
+from content import questing, rulebook
 from content.names import clean_text
 from content.rulebook import Rulebook, RulebookError
 from storage import members, rulebooks
@@ -33,6 +33,8 @@ class Programme(NamedTuple):
     rules: Rulebook
     rules_since: datetime
     """When this version came into force."""
+    listens: frozenset[str]
+    """The deeds that count for a quest under these rules, or for one of before (`rulebook.heard`)."""
 
 
 class Group(NamedTuple):
@@ -51,6 +53,8 @@ class Defaults(NamedTuple):
 
     zone: str
     locale: str
+    document: str = ""
+    """Its rules; the shipped ones when empty."""
 
     @property
     def zone_info(self) -> ZoneInfo:
@@ -59,7 +63,8 @@ class Defaults(NamedTuple):
 
 
 _PROGRAMME = Sql(
-    "SELECT p.id, p.name, p.zone, p.locale, r.version, r.document, r.effective_ms"
+    "SELECT p.id, p.name, p.zone, p.locale, r.version, r.document, r.effective_ms,"
+    " r.heard"
     f" FROM programme p CROSS JOIN rulebook r WHERE p.id = :programme AND {rulebooks.IN_FORCE}"
 )
 _NEW_PROGRAMME = Sql(
@@ -121,18 +126,20 @@ def programme(tx: Tx, programme_id: int, now: datetime) -> Programme:
     row = tx.one(_PROGRAMME, programme=programme_id, now=to_ms(now))
     if row is None:
         raise LookupError(f"there is no programme {programme_id}")
-    id_, name, zone, locale, version, document, since_ms = row
+    id_, name, zone, locale, version, document, since_ms, heard = row
     try:
         rules = rulebooks.parsed(document)
     except RulebookError as error:
         raise RulebookError(f"rules of programme {id_}, version {version}: {error}") from error
-    found = Programme(id_, name, ZoneInfo(zone), locale, version, rules, from_ms(since_ms))
+    listens = questing.listens(rules.quest) | rulebooks.heard(heard)
+    since = from_ms(since_ms)
+    found = Programme(id_, name, ZoneInfo(zone), locale, version, rules, since, listens)
     tx.seen[programme_id] = found
     return found
 
 
 def create(tx: Tx, programme_id: int, name: str, defaults: Defaults, now: datetime) -> None:
-    """Create a programme under the shipped rules; one that exists stays as it is."""
+    """Create a programme under the rules to start with; one that exists stays as it is."""
     at = to_ms(now)
     created = tx.run(
         _NEW_PROGRAMME,
@@ -143,7 +150,8 @@ def create(tx: Tx, programme_id: int, name: str, defaults: Defaults, now: dateti
         at=at,
     )
     if created.rowcount == 1:
-        tx.run(_NEW_RULES, id=programme_id, document=rulebook.shipped_document(), at=at)
+        document = defaults.document or rulebook.shipped_document()
+        tx.run(_NEW_RULES, id=programme_id, document=document, at=at)
 
 
 def group(tx: Tx, platform: str, chat_id: str) -> Group | None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from content import rulebook, rulediff
+from content import questing, rulebook, rulediff
 from content.lint import lint
 from content.names import signature
 from content.rulebook import Rulebook, RulebookError
@@ -27,6 +27,8 @@ class Version(NamedTuple):
     note: str
     created: datetime
     effective: datetime
+    heard: frozenset[str] = frozenset()
+    """What quests of earlier versions count besides its own."""
 
     @property
     def rules(self) -> Rulebook:
@@ -63,7 +65,7 @@ IN_FORCE = (
 )
 """The newest version that has come into force. The first one always has: a clock that goes back a
 little must not leave a programme without rules."""
-_COLUMNS = "r.version, r.document, r.author, r.note, r.created_ms, r.effective_ms"
+_COLUMNS = "r.version, r.document, r.author, r.note, r.created_ms, r.effective_ms, r.heard"
 _ALL = Sql(
     f"SELECT {_COLUMNS} FROM rulebook r WHERE r.programme_id = :programme ORDER BY r.version DESC"
 )
@@ -73,8 +75,8 @@ _ONE = Sql(
 _NOW = Sql(f"SELECT {_COLUMNS} FROM rulebook r WHERE {IN_FORCE}")
 _ADD = Sql(
     "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
-    " effective_ms) VALUES (:programme, :version, :document, :author, :note, :now, :effective)"
-    " ON CONFLICT DO NOTHING"
+    " effective_ms, heard) VALUES (:programme, :version, :document, :author, :note, :now,"
+    " :effective, :heard) ON CONFLICT DO NOTHING"
 )
 
 
@@ -162,6 +164,7 @@ def publish(
         note=note.strip(),
         now=to_ms(now),
         effective=to_ms(effective),
+        heard=",".join(sorted(_heard_before(versions[0]) - questing.listens(rules.quest))),
     )
     if added.rowcount == 0:
         raise RulebookError(f"version {number} was published by somebody else at this moment")
@@ -177,6 +180,17 @@ def _readable(known: Version) -> Rulebook | None:
         return None
 
 
+def _heard_before(last: Version) -> frozenset[str]:
+    """Return all that quests count which may be under way."""
+    rules = _readable(last)
+    return last.heard | questing.listens(rules.quest) if rules else last.heard
+
+
+def heard(names: str) -> frozenset[str]:
+    """Return the deeds that the column of that name holds."""
+    return frozenset(filter(None, names.split(",")))
+
+
 def _check_words(document: str, author: str, note: str) -> None:
     try:
         signature(author, AUTHOR_MAX)
@@ -190,6 +204,7 @@ def _check_words(document: str, author: str, note: str) -> None:
             raise RulebookError(f"{name} must have 1 to {most} characters, and none of them NUL")
 
 
-def _version(row: tuple[int, str, str, str, int, int]) -> Version:
-    number, document, author, note, created_ms, effective_ms = row
-    return Version(number, document, author, note, from_ms(created_ms), from_ms(effective_ms))
+def _version(row: tuple[int, str, str, str, int, int, str]) -> Version:
+    number, document, author, note, created_ms, effective_ms, names = row
+    made, effective = from_ms(created_ms), from_ms(effective_ms)
+    return Version(number, document, author, note, made, effective, heard(names))

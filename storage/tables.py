@@ -87,10 +87,12 @@ rulebook = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("created_ms", BigInteger, nullable=False),
     Column("effective_ms", BigInteger, nullable=False),
+    Column("heard", Text, nullable=False, server_default=""),
 )
 """The rule documents of a programme, written once (a trigger refuses changes).
 
-The newest version whose `effective_ms` has come is in force.
+The newest version whose `effective_ms` has come is in force. `heard` names the deeds, with commas
+between, that quests of earlier versions count, besides its own: some may still be under way.
 """
 
 member = Table(
@@ -444,6 +446,69 @@ gift = Table(
 )
 """Points that a member offers to another, by the number of the hold that has them: `offered`, then
 `accepted`, `declined`, `taken_back` or `expired`, once. `day` is the one whose limits count it."""
+
+questing = Table(
+    "questing",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("entries", Text, nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""A member's quests under way, and those that are done and not over yet (`content.questing.Entry`),
+in one row: what happens all day reads and writes one. It is read under his account's lock."""
+
+quest_goal = Table(
+    "quest_goal",
+    metadata,
+    _id("programme_id"),
+    Column("quest", String(24), primary_key=True),
+    Column("last_day", Date, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("stage", Integer, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False, server_default="growing"),
+    _number("cursor"),
+    Index(
+        "ix_quest_goal_open",
+        "programme_id",
+        sqlite_where=text("state IN ('growing', 'paying')"),
+        postgresql_where=text("state IN ('growing', 'paying')"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""A quest of all members together, by its last day: `growing`, for each stage `paying` (members up
+to `cursor` have been paid), in the end `grown`, or `over` before that. `version` is that of the
+rules with which it began."""
+
+quest_help = Table(
+    "quest_help",
+    metadata,
+    _id("programme_id"),
+    Column("quest", String(24), primary_key=True),
+    Column("last_day", Date, primary_key=True),
+    _id("member_id"),
+    _number("helps"),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""How often a member has helped with a goal. Their sum is the goal's: no row that all wait for."""
+
+survey_answer = Table(
+    "survey_answer",
+    metadata,
+    _id("programme_id"),
+    Column("survey", String(24), primary_key=True),
+    _id("member_id"),
+    Column("question", Integer, primary_key=True, autoincrement=False),
+    Column("choice", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""What a member has chosen, given once. Questions and choices are counted from 0; which they were,
+the `version` of the rules says."""
 
 maturing = Table(
     "maturing",
