@@ -7,12 +7,15 @@ from math import prod
 from typing import NamedTuple
 
 from content.caps import Cap
+from content.questrules import QuestRule
 from content.rulebook import POINTS, EarnRule, Rulebook, exact
 
 FEN = 100
 """Fen in a yuan."""
 SECTIONS = ("checkin", "activity")
 """What pays without being an earn rule."""
+QUEST = "quest"
+"""The event by which quests pay, each under a rule of its own: `quest.` and its id."""
 KEPT_MAX = 256
 CAMPAIGN = ".campaign"
 """What the name of a rule gets for the part that a campaign adds: a lot of its own expiry."""
@@ -114,6 +117,14 @@ def all_rules(rules: Rulebook) -> Iterator[EarnRule]:
                 id=section, event=section, category=paid.category, points=paid.points
             )
     yield from rules.earn
+
+
+def of_quest(rules: Rulebook, quest: QuestRule, level: str | None) -> tuple[Earned, ...]:
+    """Return what a quest that is done earns, or a stage of a group's."""
+    rule = EarnRule.model_construct(
+        id=f"quest.{quest.id}", event=QUEST, category=quest.category, points=quest.points
+    )
+    return tuple(_parts(rules, rule, Deed(event=QUEST, level=level)))
 
 
 def rates(rules: Rulebook, rule: EarnRule) -> dict[str, Fraction]:

@@ -5,7 +5,9 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from content.earning import Deed, multiplier
+from content.questrules import StepRule
 from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRule, exact
+from content.ruleterms import Named
 
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
 VALID_DAYS_MIN = 365
@@ -49,6 +51,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_validity(rules),
         *_levels(rules),
         *_gifts(rules),
+        *_quests(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -98,11 +101,18 @@ def _rebate(rules: Rulebook) -> Iterator[Finding]:
 
 
 def _names(rules: Rulebook) -> Iterator[Finding]:
-    things: list[tuple[str, PointRules | EarnRule | LevelRule | WalletRule]]
+    things: list[tuple[str, PointRules | EarnRule | LevelRule | WalletRule | Named | StepRule]]
     things = [("programme.point", rules.programme.point)]
     things += [(f"earn.{rule.id}", rule) for rule in rules.earn]
     things += [(f"level.{level.id}", level) for level in rules.level]
     things += [(f"wallet.{wallet.id}", wallet) for wallet in rules.wallet]
+    things += [(f"quest.{quest.id}", quest) for quest in rules.quest]
+    things += [
+        (f"quest.{quest.id}.steps.{number}", step)
+        for quest in rules.quest
+        for number, step in enumerate(quest.steps, 1)
+    ]
+    things += [(f"survey.{survey.id}", survey) for survey in rules.survey]
     named = [(f"{key}.name", thing.name or "") for key, thing in things]
     named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
     for key, name in named:
@@ -157,3 +167,15 @@ def _gifts(rules: Rulebook) -> Iterator[Finding]:
     if gift.per_day_points > most:
         words = f"{gift.per_day_points}: more than a member can earn in a day ({most})"
         yield Finding("warn", "redeem.gift.per_day_points", words)
+
+
+def _quests(rules: Rulebook) -> Iterator[Finding]:
+    daily = sum(quest.points for quest in rules.quest if quest.period == "day")
+    most = rules.programme.caps.earn_per_day
+    if daily > most // 2:
+        words = f"{daily} points for quests of each day: more than half of what a day can bring"
+        yield Finding("warn", "quest", f"{words} ({most})")
+    for quest in rules.quest:
+        if any(step.what.startswith("order.") for step in quest.steps):
+            words = "a quest that asks for an order keeps its points when that is refunded"
+            yield Finding("warn", f"quest.{quest.id}.steps", words)

@@ -42,6 +42,7 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     less = {key for key in less if not any(key.startswith(each) for each in gone)}
     events = {rule.id: rule.event for rule in new.earn}
     less |= {f"earn.{r.id}.event" for r in old.earn if events.get(r.id, r.event) != r.event}
+    less |= {*_other_steps(old, new)}
     spends = {step.from_yuan for rules in (old, new) for step in rules.rebate.steps}
     if any(_pct(new, spent) < _pct(old, spent) for spent in spends):
         less.add("rebate.steps")
@@ -69,7 +70,13 @@ def _pct(rules: Rulebook, spent_yuan: int) -> float:
 def _terms(rules: Rulebook) -> Terms:
     """Return the terms as members feel them: the more the better, whatever a key counts."""
     return dict(
-        (*_of_programme(rules), *_of_checkin(rules), *_of_earning(rules), *_of_levels(rules))
+        (
+            *_of_programme(rules),
+            *_of_checkin(rules),
+            *_of_earning(rules),
+            *_of_levels(rules),
+            *_of_quests(rules),
+        )
     )
 
 
@@ -156,3 +163,31 @@ def _of_levels(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     yield "levels.window_days", levels.window_days
     yield "levels.grace_days", levels.grace_days
     yield "levels.downgrade", -DOWNGRADES.index(levels.downgrade)
+
+
+def _of_quests(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    for quest in rules.quest:
+        key = f"quest.{quest.id}"
+        yield key, 1
+        yield f"{key}.points", quest.points
+        yield f"{key}.category", exact(rules.categories[quest.category])
+        yield f"{key}.steps", -sum(step.n for step in quest.steps)
+        yield f"{key}.per_day", sum(quest.per_day(step) or inf for step in quest.steps)
+        yield f"{key}.ordered", -int(quest.ordered)
+        if quest.within_days is not None:
+            yield f"{key}.within_days", quest.within_days
+        yield f"{key}.unlocks", len(quest.unlocks)
+        if quest.group:
+            yield f"{key}.stages", -sum(quest.stages) / len(quest.stages)
+            yield f"{key}.helps_min", -quest.helps_min
+
+
+def _other_steps(old: Rulebook, new: Rulebook) -> Iterator[str]:
+    """Yield quests that ask for something else than before, or at other times."""
+    now = {quest.id: quest for quest in new.quest}
+    for before in old.quest:
+        after = now.get(before.id, before)
+        if {step.what for step in after.steps} - {step.what for step in before.steps}:
+            yield f"quest.{before.id}.steps"
+        if (before.period, before.once, before.group) != (after.period, after.once, after.group):
+            yield f"quest.{before.id}"

@@ -6,9 +6,10 @@ from msgspec import structs
 
 from content import checkin as day
 from content.message import Refusal, Reply
-from handlers import makeup
+from handlers import makeup, occasions
 from handlers.awards import pay
 from handlers.context import Context
+from handlers.occasions import Occasion
 from handlers.router import Router
 from storage import checkins, ledger, members
 from storage.awards import Award
@@ -21,12 +22,16 @@ def checkin(ctx: Context) -> Reply:
     """Check in for today and collect the day's points."""
     member = ctx.member
     buttons = ctx.row("checkin", "points", "top day")
+    asked = occasions.ask(ctx.tx, ctx.programme, member.id, "checkin")
     streak = checkins.add(ctx.tx, ctx.programme.id, member.id, ctx.today, ctx.now)
     if streak is None:  # perhaps this very moment, on another platform: look again
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
     result = day.award(ctx.rules.checkin, streak=streak)
-    paid = pay(ctx, "checkin", key=f"{ctx.today}/checkin/{member.id}", streak=result.bonus)
+    key = f"{ctx.today}/checkin/{member.id}"
+    paid = pay(ctx, "checkin", key=key, streak=result.bonus)
+    occasion = Occasion("checkin", member.id, ctx.event.at, ctx.today, key)
+    lines = occasions.tell(ctx.tx, ctx.programme, occasion, ctx.now, asked=asked)
     reply = ctx.say(
         _answer(result, paid),
         name=ctx.name,
@@ -42,7 +47,7 @@ def checkin(ctx: Context) -> Reply:
         line, repair = makeup.offer(ctx, member.checkin_day)
         text = f"{reply.text}\n{line}".rstrip()
         reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
-    return ctx.with_rise(reply, (award.level for award in paid))
+    return ctx.with_lines(ctx.with_rise(reply, (award.level for award in paid)), lines)
 
 
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:

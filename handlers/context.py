@@ -1,6 +1,6 @@
 """What a handler gets: the one page that a feature's author reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from random import Random
@@ -10,6 +10,7 @@ from msgspec import structs
 
 from content.message import Button, Buttons, Refusal, Reply
 from content.names import isolate
+from content.occasion import Line
 from content.rulebook import LevelRule, Rulebook
 from content.texts import Texts
 from handlers.event import Event
@@ -87,6 +88,11 @@ class Context:
                 now=self.now,
             )
         return bool(chats)
+
+    def with_lines(self, reply: Reply, lines: Sequence[Line]) -> Reply:
+        """Return the answer with what features say to it (`handlers.occasions`)."""
+        said = [line.said(self.texts) for line in lines]
+        return structs.replace(reply, text="\n".join((reply.text, *said))) if said else reply
 
     def with_rise(self, reply: Reply, risen: Iterable[LevelRule | None]) -> Reply:
         """Return the answer with a line for the highest level that the member has risen to."""

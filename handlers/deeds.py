@@ -10,6 +10,8 @@ from content.earning import CAMPAIGN, Earned, earned, rules_for
 from content.earning import Deed as Doing
 from content.message import Refusal
 from content.notice import COMPLETED, REFUNDED, Notice
+from handlers import occasions
+from handlers.occasions import Occasion
 from storage import (
     awards,
     deeds,
@@ -121,6 +123,9 @@ def _take(work: _Work, notice: Notice) -> Receipt:
         raise Refusal("deed.order_refunded", order=notice.order)
     parts = _earn(work, notice, member_id)
     month = _spend(work, notice, member_id) if notice.event == COMPLETED else None
+    at, day = min(notice.at, work.now), work.day(notice.at)
+    occasion = Occasion(notice.event, member_id, at, day, notice.key)
+    occasions.tell(work.tx, work.here, occasion, work.now, aloud=False)
     return _note(work, notice, member_id, mark, parts=parts, month=month)
 
 

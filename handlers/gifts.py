@@ -11,8 +11,9 @@ from content import gifting
 from content.gifting import BACK_H, Case, Reading
 from content.message import Button, Refusal, Reply
 from content.names import clean_name, isolate
-from handlers import whom
+from handlers import occasions, whom
 from handlers.context import Context
+from handlers.occasions import Occasion
 from handlers.router import Router
 from handlers.whom import Whom
 from storage import gifts, ledger, members
@@ -197,9 +198,18 @@ def _pressed(ctx: Context) -> Reply:
             at=ctx.event.at,
             today=ctx.today,
         )
+        if done and wanted == gifts.ACCEPTED:
+            _note_given(ctx, offered)
         # else it ended this very moment, elsewhere
         offered = offered._replace(state=wanted) if done else _again(ctx, offered)
     return _tell(ctx, offered, _TOLD[offered.state])
+
+
+def _note_given(ctx: Context, given: Gift) -> None:
+    """Tell that a gift has arrived: it is its giver's deed."""
+    key = f"{ctx.today}/gift-ended/{given.id}"
+    deed = Occasion("gift.accepted", given.giver_id, ctx.event.at, ctx.today, key)
+    occasions.tell(ctx.tx, ctx.programme, deed, ctx.now, aloud=False)
 
 
 def _again(ctx: Context, offered: Gift) -> Gift:
