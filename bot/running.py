@@ -18,10 +18,10 @@ from bot.dispatcher import BusyError, Dispatcher
 from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
+from handlers.clock import run_programme, with_work
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import audit, proof, reviews
-from storage.clockwork import run_programme, with_work
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError

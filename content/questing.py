@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """A member's way through a quest, with the `version` of the rules with which it began.
 
     It runs from `first` to `last`; `counts` are the steps', `today` those of `day` alone. It is
-    `done` when all steps are, and `paid` when its `points` have been booked (they may have to wait).
+    `done` when all steps are, and `paid` when its `points` have been booked: they may have to wait.
     `told` says whether he has heard that it is done, `reminded` whether he was reminded of it.
     """
 
@@ -54,12 +54,12 @@ class Step(NamedTuple):
     """A step, and how often its deed has counted: at most `rule.n`, but for a group's."""
 
     rule: StepRule
-    count: int
+    times: int
 
     @property
     def done(self) -> bool:
         """Whether nothing is left of it."""
-        return self.count >= self.rule.n
+        return self.times >= self.rule.n
 
 
 _encoder, _decoder = msgspec.json.Encoder(), msgspec.json.Decoder(tuple[Entry, ...])
@@ -148,7 +148,7 @@ def _plus(counts: tuple[int, ...], number: int, more: int) -> tuple[int, ...]:
 def steps(quest: QuestRule, entry: Entry | None) -> list[Step]:
     """Return the steps with their counts; without an entry nothing has been done."""
     counts = entry.counts if entry else (0,) * len(quest.steps)
-    return [Step(rule, count) for rule, count in zip(quest.steps, counts, strict=True)]
+    return [Step(rule, times) for rule, times in zip(quest.steps, counts, strict=True)]
 
 
 def finished(quest: QuestRule, entry: Entry) -> bool:
@@ -160,14 +160,14 @@ def parts(quest: QuestRule, entry: Entry | None) -> tuple[int, int]:
     """Return how much is done, of how much: of the one step its times, else the steps."""
     ways = steps(quest, entry)
     if len(ways) == 1:
-        return min(ways[0].count, ways[0].rule.n), ways[0].rule.n
+        return min(ways[0].times, ways[0].rule.n), ways[0].rule.n
     return sum(step.done for step in ways), len(ways)
 
 
-def share(quest: QuestRule, entry: Entry) -> float:
+def share(quest: QuestRule, entry: Entry | None) -> float:
     """Return how much of a quest is done, from 0 to 1: the mean of its steps."""
     ways = steps(quest, entry)
-    return sum(min(1, step.count / step.rule.n) for step in ways) / len(ways)
+    return sum(min(1, step.times / step.rule.n) for step in ways) / len(ways)
 
 
 def bar(have: int, need: int) -> str:

@@ -17,7 +17,7 @@ DEEDS = (
     "order.completed",
     "order.reviewed",
 )
-"""What a step may ask for. A feature that tells of something else (`handlers.occasions`) adds it."""
+"""What a step may ask for. A feature that tells of more (`handlers.occasions`) adds it here."""
 CUSTOM, SURVEY = "custom.", "survey."
 """Prefixes: events of the operator's own, and a `[[survey]]` to be answered."""
 YEAR_DAYS = 366
@@ -47,7 +47,7 @@ class StepRule(Rules):
     what: DeedName
     n: Times = 1
     per_day: Times | None = None
-    """How many of a day count. Left out: all, but one where the quest is `ordered` or a `group`'s."""
+    """How many of a day count. Left out: all, or one where the quest is `ordered` or a group's."""
     name: Name | None = None
     """What members read; needed for an event of one's own."""
     names: dict[Language, Name] = {}
@@ -66,8 +66,8 @@ class QuestRule(Named):
     """Steps, and the points for all of them.
 
     One of three: `within_days` of joining (the first day counts), for new members alone; anew in
-    each `period`; or `once` for ever. One that another quest `unlocks` is hidden until then, and its
-    `within_days` count from there.
+    each `period`; or `once` for ever. One that another quest `unlocks` is hidden until then, and
+    its `within_days` count from there.
 
     A `group` quest is everybody's: what its steps count is added up, and at each of `stages` all
     who have helped at least `helps_min` times get the points.
@@ -113,9 +113,7 @@ class SurveyRule(Named):
     """Questions of one tap each; every member answers once."""
 
     id: Id
-    questions: Annotated[
-        tuple[QuestionRule, ...], Field(strict=False, max_length=QUESTIONS_MAX)
-    ]
+    questions: Annotated[tuple[QuestionRule, ...], Field(strict=False, max_length=QUESTIONS_MAX)]
 
 
 def hidden(quests: Sequence[QuestRule]) -> frozenset[str]:

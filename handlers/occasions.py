@@ -23,7 +23,7 @@ def ask(tx: Tx, here: Programme, member_id: int, *what: str) -> Sent | None:
     return questing.ask(tx, here, member_id) if here.listens.intersection(what) else None
 
 
-def tell(  # noqa: PLR0917 - where, what, when
+def tell(
     tx: Tx,
     here: Programme,
     occasion: Occasion,

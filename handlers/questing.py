@@ -87,6 +87,11 @@ def quest_of(tx: Tx, here: Programme, entry: Entry) -> QuestRule:
     return next(quest for quest in found if quest.id == entry.quest)
 
 
+def key_of(entry: Entry, member_id: int) -> str:
+    """Return the key by which a quest is paid once."""
+    return f"{entry.last}/quest/{entry.quest}/{member_id}"
+
+
 def hear(
     tx: Tx,
     here: Programme,
@@ -158,7 +163,7 @@ def _a_step_more(quest: QuestRule, before: Entry, after: Entry) -> bool:
 
 def _complete(work: _Work, quest: QuestRule, entry: Entry) -> Entry:
     """Pay a quest, and open those that it unlocks."""
-    key = f"{entry.last}/quest/{quest.id}/{work.occasion.member_id}"
+    key = key_of(entry, work.occasion.member_id)
     paid = pay(work.tx, work.here, quest, entry, key, work.occasion, work.now)
     work.risen += [award.level for award in paid if award.level]
     work.done.append(quest)
@@ -171,6 +176,11 @@ def _complete(work: _Work, quest: QuestRule, entry: Entry) -> Entry:
     waits = any(award.review for award in paid)
     points = sum(award.points for award in paid)
     return structs.replace(entry, state=DONE if waits else PAID, points=points)
+
+
+def worth(rules: Rulebook, quest: QuestRule) -> int:
+    """Return what a quest brings without a level."""
+    return sum(part.points for part in earning.of_quest(rules, quest, None))
 
 
 def pay(  # noqa: PLR0917 - which quest, for what, to whom, when

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from content.earning import Deed, earned, multiplier
+from content.earning import Deed, earned, multiplier, of_quest
 from content.message import Reply
+from content.questrules import hidden
 from content.rulebook import EarnRule, exact
 from handlers.context import Context
 from handlers.router import Router
@@ -21,6 +22,7 @@ def rules(ctx: Context) -> Reply:
         *_earn(ctx),
         *_levels(ctx),
         *_rebate(ctx),
+        *_quests(ctx),
         *_gifts(ctx),
         *_keeping(ctx),
     )
@@ -110,6 +112,24 @@ def _rebate(ctx: Context) -> Iterator[str]:
     wallet = next(names, "")
     if steps and wallet:
         yield ctx.texts.say("rules.rebate", wallet=wallet, steps=SEPARATOR.join(steps))
+
+
+def _quests(ctx: Context) -> Iterator[str]:
+    """Tell which quests there are, but for those that others unlock."""
+    known = ctx.rules.quest
+    unseen = hidden(known)
+    shown = [
+        ctx.texts.say(
+            f"rules.quest_{quest.period or ('new' if quest.within_days else 'once')}",
+            quest=quest.called(ctx.texts.locale),
+            points=sum(part.points for part in of_quest(ctx.rules, quest, None)),
+            days=quest.within_days or 0,
+        )
+        for quest in known
+        if quest.id not in unseen
+    ]
+    if shown:
+        yield ctx.texts.say("rules.quests", quests=SEPARATOR.join(shown))
 
 
 def _gifts(ctx: Context) -> Iterator[str]:

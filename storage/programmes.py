@@ -34,7 +34,7 @@ class Programme(NamedTuple):
     rules_since: datetime
     """When this version came into force."""
     listens: frozenset[str]
-    """The deeds that count for a quest under these rules, or for one of before (`rulebook.heard`)."""
+    """The deeds that count for quests under these rules, or those of before (`rulebook.heard`)."""
 
 
 class Group(NamedTuple):
@@ -84,6 +84,10 @@ _GROUP_HELD = Sql(_GROUP.sqlite, postgres=f"{_GROUP.sqlite} FOR KEY SHARE")
 _CHATS = Sql(
     "SELECT chat_id, title FROM chat_group WHERE platform = :platform AND state = 'active'"
     " ORDER BY id DESC LIMIT :most"
+)
+_OWN_CHATS = Sql(
+    "SELECT platform, chat_id FROM chat_group WHERE programme_id = :programme AND state = 'active'"
+    " ORDER BY id"
 )
 _NEW_GROUP = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, created_ms)"
@@ -173,6 +177,12 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
 def active_chats(tx: Tx, platform: str, most: int) -> list[tuple[str, str]]:
     """Return (chat id, title) of the groups served on a platform, newest first."""
     return [(chat, title) for chat, title in tx.all(_CHATS, platform=platform, most=most)]
+
+
+def chats(tx: Tx, programme_id: int) -> list[tuple[str, str]]:
+    """Return (platform, chat id) of the groups that a programme serves."""
+    rows = tx.all(_OWN_CHATS, programme=programme_id)
+    return [(platform, chat) for platform, chat in rows]
 
 
 def open_group(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from content import questing
 from content.questing import Entry
@@ -25,7 +26,15 @@ _PAGE = Sql(
     "SELECT member_id, entries FROM questing WHERE programme_id = :programme"
     " AND member_id > :after ORDER BY member_id LIMIT :most"
 )
-_ANY = Sql("SELECT 1 FROM questing WHERE programme_id = :programme LIMIT 1")
+_WITH_GOALS = Sql(
+    "SELECT DISTINCT programme_id FROM quest_goal WHERE state IN ('growing', 'paying')"
+)
+_ZONES = Sql("SELECT DISTINCT zone FROM programme")
+_UNREMINDED = Sql(
+    "SELECT p.id FROM programme p LEFT JOIN chore c ON c.programme_id = p.id AND c.name = :name"
+    " WHERE p.zone = :zone AND (c.day IS NULL OR c.day < :today)"
+    " AND EXISTS (SELECT 1 FROM questing q WHERE q.programme_id = p.id)"
+)
 _SET_UP = Sql(
     "INSERT INTO quest_goal (programme_id, quest, last_day, version)"
     " VALUES (:programme, :quest, :last, :version) ON CONFLICT DO NOTHING"
@@ -117,12 +126,20 @@ def put(tx: Tx, programme_id: int, member_id: int, entries: Sequence[Entry]) -> 
     tx.send(_PUT, programme=programme_id, member=member_id, entries=questing.pack(entries))
 
 
-def page(
-    tx: Tx, programme_id: int, after: int, most: int
-) -> list[tuple[int, tuple[Entry, ...]]]:
+def page(tx: Tx, programme_id: int, after: int, most: int) -> list[tuple[int, tuple[Entry, ...]]]:
     """Return a page of members with their quests, by their numbers."""
     rows = tx.all(_PAGE, programme=programme_id, after=after, most=most)
     return [(member_id, questing.unpack(entries)) for member_id, entries in rows]
+
+
+def zones(tx: Tx) -> list[ZoneInfo]:
+    """Return the zones in which programmes live."""
+    return [ZoneInfo(zone) for (zone,) in tx.all(_ZONES)]
+
+
+def unreminded(tx: Tx, zone: ZoneInfo, name: str, today: date) -> list[int]:
+    """Return a zone's programmes with quests, in which the chore is not done for today."""
+    return [id_ for (id_,) in tx.all(_UNREMINDED, zone=zone.key, name=name, today=today)]
 
 
 # -- of all together -----------------------------------------------------------------------------
@@ -133,6 +150,11 @@ def help_on(tx: Tx, programme_id: int, member_id: int, entry: Entry, helps: int)
     this = {"programme": programme_id, "quest": entry.quest, "last": entry.last}
     tx.send(_SET_UP, **this, version=entry.version)
     tx.send(_HELP, **this, member=member_id, helps=helps)
+
+
+def with_goals(tx: Tx) -> list[int]:
+    """Return the programmes in which members do something together."""
+    return [id_ for (id_,) in tx.all(_WITH_GOALS)]
 
 
 def goals(tx: Tx, programme_id: int) -> list[Goal]:

@@ -1,0 +1,18 @@
+"""What time does, for points in the store and for quests here: one list of what is due."""
+
+from datetime import datetime
+
+from handlers import questclock
+from storage import clockwork
+from storage.db import Tx
+
+
+def with_work(tx: Tx, *, now: datetime) -> list[int]:
+    """Return the programmes in which something is due, each by its own day."""
+    return sorted({*clockwork.with_work(tx, now=now), *questclock.with_work(tx, now)})
+
+
+def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
+    """Do a part of what is due in a programme; return how much, 0 when all is done."""
+    done = clockwork.run_programme(tx, programme_id, now=now)
+    return done or questclock.run(tx, programme_id, now)
