@@ -43,11 +43,11 @@ def _refused(body: str, more: str = "") -> str:
         ("once = true\nsteps = ['talk', 'talk']", "must stand once, unless the quest is ordered"),
         ("once = true\nsteps = ['custom.film']", "steps.1.name = '': must be given"),
         ("once = true\nsteps = ['survey.taste']", "must be the id of a [[survey]]"),
-        ("once = true\npoints = 501\nsteps = ['talk']", "at most programme.caps.earn_per_day (500)"),
+        ("once = true\npoints = 501\nsteps = ['talk']", "at most programme.caps.earn"),
         ("once = true\ncategory = 'x'\nsteps = ['talk']", "category = 'x': must be one of [cat"),
         ("once = true\nunlocks = ['it']\nsteps = ['talk']", "must be the ids of other quests"),
         ("once = true\nunlocks = ['no']\nsteps = ['talk']", "must be the ids of other quests"),
-        ("once = true\nstages = [5]\nsteps = ['talk']", "must be given for a group's quest, and no"),
+        ("once = true\nstages = [5]\nsteps = ['talk']", "must be given for a group's quest"),
         (f"{TREE}steps = ['talk']", "stages = []: must be given for a group's quest"),
         (f"{TREE}stages = [9, 12]\nsteps = ['talk']", "must be further apart each time"),
         (f"{TREE}stages = [9, 9]\nsteps = ['talk']", "must be further apart each time"),
@@ -91,7 +91,13 @@ def test_a_step_in_short_is_a_table_with_nothing_else() -> None:
 
 def test_the_shipped_quests_in_every_language() -> None:
     rules = read_rulebook(shipped_document(), name="x")
-    assert [quest.id for quest in rules.quest] == ["icebreak", "daily", "weekly", "monthly", "yearly"]
+    assert [quest.id for quest in rules.quest] == [
+        "icebreak",
+        "daily",
+        "weekly",
+        "monthly",
+        "yearly",
+    ]
     for quest in rules.quest:
         assert quest.called("en").isascii()
         assert not quest.called("zh").isascii()
@@ -130,7 +136,9 @@ def test_what_is_worse_for_members(after: str | None, keys: tuple[str, ...]) -> 
     ],
 )
 def test_what_an_operator_should_think_about(body: str, key: str) -> None:
-    rules = read_rulebook(_document(body, more='[[level]]\nid = "a"\nname = "a"\nmin = 0'), name="x")
+    rules = read_rulebook(
+        _document(body, more='[[level]]\nid = "a"\nname = "a"\nmin = 0'), name="x"
+    )
     assert (key, "warn") in {(finding.key, finding.severity) for finding in lint(rules)}
 
 

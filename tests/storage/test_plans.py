@@ -15,6 +15,7 @@ from storage.schema import migrate
 
 LARGE = {"account", "posting", "earning", "lot", "hold", "maturing", "member", "identity"}
 LARGE |= {"membership", "checkin", "deed", "paid_once", "spent", "review", "seal", "inbox", "gift"}
+LARGE |= {"questing", "quest_help", "survey_answer"}
 COARSE = {"programme_id", "wallet", "platform", "shown", "state", "rule"}
 """What nearly all rows have in common."""
 WHOLE = {"audit", "proof", "rebuilding", "export", "dryrun", "pages._ALL"}

@@ -175,6 +175,22 @@ def test_receipts_of_before_are_still_known(engine: Engine) -> None:
     assert receipts == [(0, "tg1:1", 5), (0, "tg1:2", 6), (0, "tg1:3", 8)]
 
 
+def test_rules_of_before_have_no_quests_to_hear_of(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+    rows = text("SELECT programme_id, version, document, heard FROM rulebook")
+    with engine.begin() as connection:
+        before = connection.execute(rows).all()
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0006")
+        assert not inspect(connection).has_table("questing")
+    assert schema.migrate(engine) == "0006"
+    with engine.connect() as connection:
+        assert connection.execute(rows).all() == before
+    assert [(row.programme_id, row.heard) for row in before] == [(camp, "")]
+
+
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/deep/folder/new.db")
     with engine.connect() as connection:

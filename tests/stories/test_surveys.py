@@ -98,9 +98,7 @@ def _results(stage: Stage) -> str:
         ("小明", "quests answer taste 0 0 " + "9" * 30, {}),
     ],
 )
-def test_a_forged_button_answers_nothing(
-    stage: Stage, who: str, command: str, more: dict
-) -> None:
+def test_a_forged_button_answers_nothing(stage: Stage, who: str, command: str, more: dict) -> None:
     for each in ("小明", "小红"):
         stage.says(each, "签到")
     first = _asked(stage, "小明")
