@@ -16,6 +16,7 @@ DEEDS = (
     "gift.accepted",
     "order.completed",
     "order.reviewed",
+    "photo.approved",
 )
 """What a step may ask for. A feature that tells of more (`handlers.occasions`) adds it here."""
 CUSTOM, SURVEY = "custom.", "survey."

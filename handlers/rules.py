@@ -11,6 +11,15 @@ from handlers.router import Router
 
 router = Router()
 SEPARATOR = " · "
+_QUESTS = {
+    "new": "rules.quest_new",
+    "day": "rules.quest_day",
+    "week": "rules.quest_week",
+    "month": "rules.quest_month",
+    "year": "rules.quest_year",
+    "once": "rules.quest_once",
+}
+"""What is said of quests, by when they are."""
 
 
 @router.command("rules", "规则", "积分规则", english=("rules",))
@@ -120,7 +129,7 @@ def _quests(ctx: Context) -> Iterator[str]:
     unseen = hidden(known)
     shown = [
         ctx.texts.say(
-            f"rules.quest_{quest.period or ('new' if quest.within_days else 'once')}",
+            _QUESTS["new" if quest.within_days else quest.period or "once"],
             quest=quest.called(ctx.texts.locale),
             points=sum(part.points for part in of_quest(ctx.rules, quest, None)),
             days=quest.within_days or 0,

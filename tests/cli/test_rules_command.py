@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import main
-from content.rulebook import shipped_document
 from storage.db import open_engine, reading
 from storage.programmes import MAIN
 from storage.rulebooks import history
-from tests.stage import Stage
+from tests.stage import Stage, without_quests
 
-SHIPPED = shipped_document()
+SHIPPED = without_quests()
 Done = tuple[int, str, str]
 Rules = Callable[..., Done]
 

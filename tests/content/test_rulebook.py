@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from content.questrules import QuestionRule, QuestRule, StepRule, SurveyRule
 from content.rulebook import (
     CUSTOM,
     EVENTS,
@@ -23,7 +24,7 @@ from content.rulebook import (
 from content.texts import DEFAULT_LOCALE, LOCALES
 
 NAME = "营.toml"
-LISTS = {"earn", "level", "wallet"}
+LISTS = {"earn", "level", "wallet", "quest", "survey"}
 BUY = 'event = "order.completed"\ncategory = "consume"'
 
 
@@ -39,6 +40,7 @@ def test_the_shipped_document_says_what_the_schema_defaults_to() -> None:
     left_out = dict.fromkeys((*LISTS, "rebate"), True) | names
     assert shipped.model_dump(exclude=left_out) == bare.model_dump(exclude=left_out)
     assert (bare.earn, bare.level, bare.wallet, bare.rebate.steps) == ((), (), (), ())
+    assert (bare.quest, bare.survey, shipped.survey) == ((), (), ())
     assert len(shipped.earn) == 5
     assert [level.min for level in shipped.level] == [0, 500, 3000]
 
@@ -51,17 +53,20 @@ def test_the_shipped_document_shows_every_key() -> None:
 
     shipped = read_rulebook(shipped_document(), name=NAME)
     written = tomllib.loads(shipped_document())
-    whole, short = shipped.model_dump(), shipped.model_dump(exclude_unset=True)
+    for quest in written["quest"]:  # a step that is its deed's name alone
+        quest["steps"] = [{"what": s} if isinstance(s, str) else s for s in quest["steps"]]
+    whole, short = shipped.model_dump(exclude={"survey"}), shipped.model_dump(exclude_unset=True)
     assert written == plain({name: (short if name in LISTS else whole)[name] for name in whole})
 
 
-def test_every_key_of_an_earn_rule_is_shown_or_explained_in_the_shipped_document() -> None:
-    assert [key for key in EarnRule.model_fields if key not in shipped_document()] == []
+@pytest.mark.parametrize("table", [EarnRule, QuestRule, StepRule, SurveyRule, QuestionRule])
+def test_every_key_of_a_table_is_shown_or_explained_in_the_shipped_document(table: Any) -> None:
+    assert [key for key in table.model_fields if key not in shipped_document()] == []
 
 
 def test_what_the_shipped_document_names_it_names_in_every_language() -> None:
     rules = read_rulebook(shipped_document(), name=NAME)
-    named = [rules.programme.point, *rules.level, *rules.wallet]
+    named = [rules.programme.point, *rules.level, *rules.wallet, *rules.quest]
     named += [rule for rule in rules.earn if rule.name]
     for locale in LOCALES:
         for each in named:
@@ -307,7 +312,7 @@ def test_values_that_do_not_fit_together_are_refused(body: str, said: str) -> No
         ("[redeem]\npool = { deadline_h = 24 }", "redeem.pool"),
         ("[redeem.gift]\nper_day = 3", "redeem.gift.per_day"),
         *((f"[{section}]", section) for section in ("referral", "credit", "alerts")),
-        ("[[quest]]\nid = 'x'", "quest"),
+        ("[[shop]]\nid = 'x'", "shop"),
     ],
 )
 def test_a_key_that_is_not_known_is_refused(body: str, key: str) -> None:

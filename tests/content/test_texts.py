@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from content import texts as module
+from content.questrules import DEEDS
 from content.rulebook import EVENTS, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
@@ -108,7 +109,10 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
     made |= {f"command.{name}" for name in discover().commands}
+    deeds = [deed.replace(".", "_") for deed in DEEDS]
+    made |= {f"{key}.{deed}" for key in ("quest_step", "quest_hint") for deed in deeds}
     assert made - table.keys() == set()
+    assert {key for key in table if key.startswith("quest_hint.")} <= made
 
 
 def test_every_button_has_a_label_and_a_command_behind_it() -> None:
@@ -138,7 +142,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     code = "\n".join(text for _, text in _literals())
     table = _table(FOLDER / "zh.toml")
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
-    made += ("earn.", "per.", "expiry.", "kind.")
+    made += ("earn.", "per.", "expiry.", "kind.", "quest_step.", "quest_hint.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]

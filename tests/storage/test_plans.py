@@ -23,7 +23,7 @@ WHOLE = {"audit", "proof", "rebuilding", "export", "dryrun", "pages._ALL"}
 WHOLE |= {"compensation._COUNT", "compensation._MOST", "compensation._KEEP", "programmes._ADOPT"}
 WHOLE |= {"reviews._COUNT", "reviews._COUNT_ALL", "reviews._WAITING"}
 """An index that holds nothing but what is asked for."""
-WHOLE |= {"dayboards._EARLIEST"}
+WHOLE |= {"dayboards._EARLIEST", "quests._UNREMINDED"}
 """The first entry of an index."""
 LISTS = {"owners", "keys", "orders", "ids", "days", "pairs", "people"}
 _STEP = re.compile(r"(?:SEARCH|SCAN) (\w+)(?: USING .*?\((.*)\))?")
