@@ -19,7 +19,7 @@ PAID_MAX = 200
 """Members paid at a time: events go between."""
 
 
-def with_work(tx: Tx, now: datetime) -> list[int]:
+def with_work(tx: Tx) -> list[int]:
     """Return the programmes in which members have a goal."""
     return quests.with_goals(tx)
 

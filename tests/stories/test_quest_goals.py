@@ -91,7 +91,7 @@ def test_all_groups_hear_of_a_stage_and_a_new_month_begins_anew(engine: Engine) 
 
 
 def _goals(stage: Stage) -> list[int]:
-    (outcome,) = stage.worker.run([lambda tx: questclock.with_work(tx, stage.now)])
+    (outcome,) = stage.worker.run([questclock.with_work])
     return outcome.value
 
 
