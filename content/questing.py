@@ -80,6 +80,14 @@ def listens(quests: Sequence[QuestRule]) -> frozenset[str]:
     return frozenset(step.what for quest in quests for step in quest.steps)
 
 
+def asks(quest: QuestRule, what: str) -> bool:
+    """Whether a deed counts for some step of a quest."""
+    for step in quest.steps:  # noqa: SIM110 - it is asked with every deed, and this is the quickest
+        if step.what == what:
+            return True
+    return False
+
+
 def window(quest: QuestRule, day: date, began: date) -> Window | None:
     """Return the days of a quest that a day belongs to; None where it is over, or not yet begun.
 
@@ -153,7 +161,14 @@ def steps(quest: QuestRule, entry: Entry | None) -> list[Step]:
 
 def finished(quest: QuestRule, entry: Entry) -> bool:
     """Whether all steps are done. A group's quest is nobody's alone."""
-    return not quest.group and all(step.done for step in steps(quest, entry))
+    counted = zip(quest.steps, entry.counts, strict=True)
+    return not quest.group and all(times >= step.n for step, times in counted)
+
+
+def a_step_more(quest: QuestRule, before: Entry, after: Entry) -> bool:
+    """Whether a deed has completed a step."""
+    counted = zip(quest.steps, before.counts, after.counts, strict=True)
+    return any(then < step.n <= now for step, then, now in counted)
 
 
 def parts(quest: QuestRule, entry: Entry | None) -> tuple[int, int]:

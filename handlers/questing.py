@@ -60,6 +60,7 @@ class _Work:
     today: date
     joined: date
     book: dict[Key, Entry]
+    changed: bool = False
     parts: list[tuple[QuestRule, int, int]] = field(default_factory=list)
     done: list[QuestRule] = field(default_factory=list)
     risen: list[LevelRule] = field(default_factory=list)
@@ -83,8 +84,10 @@ def rules_of(tx: Tx, here: Programme, version: int) -> Rulebook:
 
 def quest_of(tx: Tx, here: Programme, entry: Entry) -> QuestRule:
     """Return a quest as it stood in the rules when it began."""
-    found = rules_of(tx, here, entry.version).quest
-    return next(quest for quest in found if quest.id == entry.quest)
+    for quest in rules_of(tx, here, entry.version).quest:
+        if quest.id == entry.quest:
+            return quest
+    raise LookupError(f"version {entry.version} of the rules has no quest {entry.quest}")
 
 
 def key_of(entry: Entry, member_id: int) -> str:
@@ -109,7 +112,6 @@ def hear(
     standing = quests.answer(asked)
     today = now.astimezone(here.zone).date()
     book = {(e.quest, e.last): e for e in standing.entries if e.last >= today - LATE}
-    before = dict(book)
     joined = standing.joined.astimezone(here.zone).date()
     work = _Work(tx, here, occasion, now, today, joined, book)
     for quest, entry in [*_under_way(work), *_new(work)]:
@@ -118,7 +120,7 @@ def hear(
     lines = [*_lines(work)] if aloud or chat else []
     if chat:
         _whisper(work, chat, lines)
-    if book != before:
+    if work.changed:
         quests.put(tx, here.id, occasion.member_id, [*book.values()])
     return Heard(lines if aloud else [], [_told(work, quest) for quest in work.done])
 
@@ -126,7 +128,9 @@ def hear(
 def _under_way(work: _Work) -> Iterator[tuple[QuestRule, Entry]]:
     for entry in work.book.values():
         if entry.state == OPEN:
-            yield quest_of(work.tx, work.here, entry), entry
+            quest = quest_of(work.tx, work.here, entry)
+            if questing.asks(quest, work.occasion.what):
+                yield quest, entry
 
 
 def _new(work: _Work) -> Iterator[tuple[QuestRule, Entry]]:
@@ -134,7 +138,7 @@ def _new(work: _Work) -> Iterator[tuple[QuestRule, Entry]]:
     known = work.here.rules.quest
     unseen = hidden(known)
     for quest in known:
-        if quest.id in unseen or all(step.what != work.occasion.what for step in quest.steps):
+        if quest.id in unseen or not questing.asks(quest, work.occasion.what):
             continue
         runs = questing.window(quest, work.occasion.day, work.joined)
         if runs and runs.last >= work.today - LATE and (quest.id, runs.last) not in work.book:
@@ -151,14 +155,10 @@ def _count(work: _Work, quest: QuestRule, before: Entry) -> None:
         quests.help_on(work.tx, work.here.id, work.occasion.member_id, after, helps)
     elif questing.finished(quest, after):
         after = _complete(work, quest, after)
-    elif _a_step_more(quest, before, after):
+    elif questing.a_step_more(quest, before, after):
         work.parts.append((quest, *questing.parts(quest, after)))
     work.book[after.quest, after.last] = after
-
-
-def _a_step_more(quest: QuestRule, before: Entry, after: Entry) -> bool:
-    pairs = zip(questing.steps(quest, before), questing.steps(quest, after), strict=True)
-    return any(then.done != now.done for then, now in pairs)
+    work.changed = True
 
 
 def _complete(work: _Work, quest: QuestRule, entry: Entry) -> Entry:
@@ -228,7 +228,9 @@ def _told(work: _Work, quest: QuestRule) -> Occasion:
 
 def _lines(work: _Work) -> Iterator[Line]:
     """Say what is done, if he has not heard it, and in one line where a step is."""
-    yield from news(work.tx, work.here, work.book)
+    for line in news(work.tx, work.here, work.book):
+        work.changed = True
+        yield line
     if work.parts:
         yield Line("quest.step", {"parts": Parts(tuple(work.parts))})
     if work.risen:
