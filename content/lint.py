@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from content import welcome
 from content.earning import Deed, multiplier
 from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRule, exact
 
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
 VALID_DAYS_MIN = 365
 GIFT_DAYS_MIN = 7
+QUIZ_WRONG_MIN = 2
 FORBIDDEN = {
     "提现": "points are never paid out in money",
     "套现": "points are never paid out in money",
@@ -49,6 +51,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_validity(rules),
         *_levels(rules),
         *_gifts(rules),
+        *_welcome(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -105,7 +108,7 @@ def _names(rules: Rulebook) -> Iterator[Finding]:
     things += [(f"wallet.{wallet.id}", wallet) for wallet in rules.wallet]
     named = [(f"{key}.name", thing.name or "") for key, thing in things]
     named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
-    for key, name in named:
+    for key, name in (*named, *welcome.spoken(rules.welcome)):
         for word, reason in FORBIDDEN.items():
             if word in "".join(name.split()):
                 yield Finding("refuse", key, f"{name!r} says {word!r}: {reason}")
@@ -157,3 +160,16 @@ def _gifts(rules: Rulebook) -> Iterator[Finding]:
     if gift.per_day_points > most:
         words = f"{gift.per_day_points}: more than a member can earn in a day ({most})"
         yield Finding("warn", "redeem.gift.per_day_points", words)
+
+
+def _welcome(rules: Rulebook) -> Iterator[Finding]:
+    met = rules.welcome
+    if met.doubles and met.double > rules.stacking.max_total:
+        words = f"{met.double:g}: stacking.max_total lets through {rules.stacking.max_total:g}"
+        yield Finding("warn", "welcome.double", words)
+    paid = {rule.category for rule in rules.earn if rule.per_yuan is not None}
+    if met.doubles and paid & {*met.double_categories}:
+        words = "points for money are multiplied as well: a rebate of so much is no small thing"
+        yield Finding("warn", "welcome.double_categories", words)
+    if met.verify == "quiz" and any(len(each.wrong) < QUIZ_WRONG_MIN for each in met.quiz):
+        yield Finding("warn", "welcome.quiz", "a question with two choices is guessed at once")

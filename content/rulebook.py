@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from content import rulewords
+from content import rulewords, welcome
 from content.texts import LOCALES
+from content.welcome import WelcomeRules
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
@@ -351,6 +352,7 @@ class Rulebook(_Rules):
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
     redeem: RedeemRules = RedeemRules()
+    welcome: WelcomeRules = WelcomeRules()
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
@@ -408,6 +410,7 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
     yield from _of_earning(rules)
     yield from _of_steps(rules)
     yield from _of_ceilings(rules)
+    yield from (_Conflict(*each) for each in welcome.conflicts(rules.welcome, rules.categories))
 
 
 def _of_names(rules: Rulebook) -> Iterator[_Conflict]:
