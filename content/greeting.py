@@ -7,7 +7,7 @@ from typing import NamedTuple
 from content.message import Button, Buttons, Reply
 from content.names import isolate
 from content.texts import Texts
-from content.welcome import QuizQuestion, Way, WelcomeRules
+from content.welcome import HOLES, QuizQuestion, Way, WelcomeRules
 
 NAMES_MAX = 10
 """So many are called by name; the others are counted."""
@@ -38,10 +38,10 @@ def greeting(rules: WelcomeRules, texts: Texts, group: str, people: Sequence[New
     letters: dict[str, list[str]] = {}
     for each in people:
         words = "" if each.back else rules.sources.get(each.source, rules.text)
-        key = texts.say("welcome.back") if each.back else words or texts.say("welcome.new")
+        key = _own(texts, "welcome.back") if each.back else words or _own(texts, "welcome.new")
         letters.setdefault(key, []).append(each.name)
     if len(letters) > LETTERS_MAX:
-        letters = {rules.text or texts.say("welcome.new"): [each.name for each in people]}
+        letters = {rules.text or _own(texts, "welcome.new"): [each.name for each in people]}
     lines = [
         words.format(name=_names(texts, names), group=isolate(group))
         for words, names in letters.items()
@@ -60,6 +60,11 @@ def buttons(texts: Texts, *, verify: bool) -> Buttons:
 
 def _button(texts: Texts, command: str) -> Button:
     return Button(texts.say(f"button.{command.replace(' ', '_')}"), command)
+
+
+def _own(texts: Texts, key: str) -> str:
+    """Return the bot's own words, still to be filled like those of a document."""
+    return texts.say(key, **{hole: f"{{{hole}}}" for hole in HOLES})
 
 
 def _names(texts: Texts, names: Sequence[str]) -> str:

@@ -82,6 +82,11 @@ class WelcomeRules(_Rules):
     )
 
     @property
+    def asks(self) -> bool:
+        """Whether newcomers have to show that they are persons."""
+        return self.verify != "off"
+
+    @property
     def doubles(self) -> bool:
         """Whether the first days pay more at all."""
         return self.double_days > 0 and self.double > 1
