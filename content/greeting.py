@@ -1,6 +1,7 @@
 """What is said to newcomers, and the questions that they are asked. Values in, replies out."""
 
 from collections.abc import Sequence
+from functools import reduce
 from random import Random
 from typing import NamedTuple
 
@@ -68,7 +69,8 @@ def _own(texts: Texts, key: str) -> str:
 
 
 def _names(texts: Texts, names: Sequence[str]) -> str:
-    some = texts.say("welcome.and").join(isolate(name) for name in names[:NAMES_MAX])
+    called = [isolate(name) for name in names[:NAMES_MAX]]
+    some = reduce(lambda one, two: texts.say("welcome.two", one=one, two=two), called)
     more = len(names) - NAMES_MAX
     return texts.say("welcome.many", names=some, count=len(names)) if more > 0 else some
 

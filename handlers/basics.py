@@ -1,4 +1,4 @@
-"""The first words: help, start, the bot's own coming and going, and what to say to words that mean nothing."""
+"""The first words: help, start, the bot's own coming and going, and what to say to nonsense."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Coming in: who joins is noted, greeted and perhaps made quiet; who asks to, is let in or asked."""
+"""Coming in: who joins is noted and greeted, who asks to join is let in, or asked a question."""
 
 from datetime import datetime, timedelta
 

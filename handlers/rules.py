@@ -108,7 +108,7 @@ def _newcomers(ctx: Context) -> Iterator[str]:
         names = [f"kind.{kind}" for kind in welcome.double_categories]
         kinds = [say(n) if n in ctx.texts else n.removeprefix("kind.") for n in names]
         factor = f"{welcome.double:g}"
-        what = say("rules.and").join(kinds)
+        what = SEPARATOR.join(kinds)
         yield say("rules.first_days", days=welcome.double_days, what=what, factor=factor)
 
 

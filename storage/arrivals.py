@@ -42,9 +42,12 @@ _RAID = Sql(
 _LONGER = Sql(
     "UPDATE door SET raid_until_ms = :until WHERE programme_id = :programme AND group_id = :group"
 )
+_ON = Sql(
+    "SELECT raid_since_ms, raid_until_ms FROM door WHERE programme_id = :programme"
+    " AND group_id = :group AND raid_until_ms > 0"
+)
 _OVER = Sql(
     "UPDATE door SET raid_until_ms = 0 WHERE programme_id = :programme AND group_id = :group"
-    " AND raid_until_ms > 0 RETURNING raid_since_ms, raid_until_ms"
 )
 _CAME = Sql(
     "SELECT COUNT(*) FROM arrival a JOIN membership s ON s.programme_id = a.programme_id"
@@ -169,9 +172,10 @@ def prolong_raid(tx: Tx, programme_id: int, group_id: int, until: datetime) -> N
 
 def end_raid(tx: Tx, programme_id: int, group_id: int) -> Raid | None:
     """End a raid and return what it was; None where there is none."""
-    row = tx.one(_OVER, programme=programme_id, group=group_id)
+    row = tx.one(_ON, programme=programme_id, group=group_id)
     if row is None:
         return None
+    tx.run(_OVER, programme=programme_id, group=group_id)
     (came,) = tx.one(_CAME, programme=programme_id, group=group_id, since=row[0])
     return Raid(row[1], came)
 
