@@ -15,6 +15,8 @@ Requests = Literal["let_in", "ask", "owner"]
 HOLES = ("name", "group")
 """What a greeting may hold in braces."""
 WRONG_MAX = 5
+FIRST_MAX = 90
+"""So many days at most are a member's first ones."""
 
 Words = Annotated[str, Field(max_length=500, description="at most 500 characters")]
 Source = Annotated[
@@ -73,7 +75,7 @@ class WelcomeRules(_Rules):
     """More than so many within `raid_s` are a raid: the bot is quiet for `raid_rest_min`."""
     raid_s: Annotated[int, Field(ge=10, le=3_600)] = 60
     raid_rest_min: Annotated[int, Field(ge=1, le=1_440)] = 10
-    double_days: Annotated[int, Field(ge=0, le=90)] = 0
+    double_days: Annotated[int, Field(ge=0, le=FIRST_MAX)] = 0
     """For so many days of a new member his points are multiplied by `double`; 0 turns it off."""
     double: Annotated[float, Field(ge=1, le=10)] = 2.0
     double_categories: Annotated[tuple[Category, ...], Field(strict=False, max_length=100)] = (

@@ -150,6 +150,11 @@ _KNOWN = Sql(
     " AND id IN (SELECT value FROM json_each(:ids))",
     postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
 )
+_JOINED = Sql(
+    "SELECT id, created_ms FROM member WHERE programme_id = :programme"
+    " AND id IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, created_ms FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
+)
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
 _VERIFY = Sql(
     "UPDATE member SET verified = :way, verified_ms = :at"
@@ -243,6 +248,13 @@ def since(tx: Tx, programme_id: int, member_id: int) -> datetime:
     if row is None:
         raise LookupError(f"programme {programme_id} has no member {member_id}")
     return from_ms(row[0])
+
+
+def joined(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, datetime]:
+    """Return by number the moments from which on many are members; strangers are left out."""
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    rows = tx.all(_JOINED, programme=programme_id, ids=some)
+    return {id_: from_ms(at) for id_, at in rows}
 
 
 def called(name: str) -> str:
