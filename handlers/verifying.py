@@ -119,7 +119,7 @@ def _is_open(held: Held, now: datetime) -> bool:
 def _answered(ctx: Context) -> Reply:
     """Judge a pressed choice: by the person who was asked, and once."""
     token, _, place = ctx.args.partition(" ")
-    held = questions.by_token(ctx.tx, ctx.event.who, token) if ctx.event.genuine else None
+    held = questions.take(ctx.tx, ctx.event.who, token) if ctx.event.genuine else None
     if held is None:
         raise Refusal("verify.gone")
     if held.group_id:
@@ -128,7 +128,7 @@ def _answered(ctx: Context) -> Reply:
         raise Refusal("verify.known", name=ctx.name)
     if place != f"{held.right}":
         return _wrong(ctx, ctx.rules.welcome, held, "verify.enough")
-    questions.put(ctx.tx, ctx.event.who, held._replace(token="", passed_ms=to_ms(ctx.now)))
+    questions.put(ctx.tx, ctx.event.who, held._replace(passed_ms=to_ms(ctx.now)))
     _pass_member(ctx, held.way)
     return _instead(ctx.say("verify.done", name=ctx.name, buttons=ctx.row("checkin")))
 
@@ -144,7 +144,7 @@ def _answered_to_join(ctx: Context, held: Held, *, right: bool) -> Reply:
         return _instead(ctx.say("verify.late"))
     if not right:
         return _wrong(ctx, here.rules.welcome, held, "verify.left_to_owner")
-    questions.put(ctx.tx, ctx.event.who, held._replace(token="", passed_ms=to_ms(ctx.now)))
+    questions.put(ctx.tx, ctx.event.who, held._replace(passed_ms=to_ms(ctx.now)))
     chat_id, title = chat
     outbox.do(
         ctx.tx,
@@ -162,7 +162,7 @@ def _wrong(ctx: Context, rules: WelcomeRules, held: Held, enough: str) -> Reply:
     tries = held.tries + 1
     if tries >= TRIES:
         wait = to_ms(ctx.now + REST)
-        questions.put(ctx.tx, ctx.event.who, held._replace(token="", tries=tries, wait_ms=wait))
+        questions.put(ctx.tx, ctx.event.who, held._replace(tries=tries, wait_ms=wait))
         minutes = REST // timedelta(minutes=1)
         name = isolate(ctx.event.who.clean_name)
         return _instead(ctx.say(enough, name=name, minutes=minutes))

@@ -44,9 +44,9 @@ _GET = Sql(
     f"SELECT {_COLUMNS} FROM question"
     " WHERE programme_id = :programme AND platform = :platform AND user_id = :user"
 )
-_BY_TOKEN = Sql(
-    f"SELECT {_COLUMNS} FROM question"
-    " WHERE platform = :platform AND user_id = :user AND token = :token"
+_TAKE = Sql(
+    "UPDATE question SET token = '' WHERE platform = :platform AND user_id = :user"
+    f" AND token = :token RETURNING {_COLUMNS}"
 )
 _GROUP = Sql("SELECT chat_id, title FROM chat_group WHERE id = :id AND state = 'active'")
 _FORGET = Sql("DELETE FROM question WHERE asked_ms < :before")
@@ -76,11 +76,11 @@ def get(tx: Tx, programme_id: int, who: Who) -> Held | None:
     return Held._make(row) if row else None
 
 
-def by_token(tx: Tx, who: Who, token: str) -> Held | None:
-    """Return the question of that token, if it is this person's and still open."""
+def take(tx: Tx, who: Who, token: str) -> Held | None:
+    """Return the question of that token, if it is this person's and open: from now on it is not."""
     if not token:
         return None
-    row = tx.one(_BY_TOKEN, platform=who.platform, user=who.user_id, token=token)
+    row = tx.one(_TAKE, platform=who.platform, user=who.user_id, token=token)
     return Held._make(row) if row else None
 
 
