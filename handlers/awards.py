@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from content.earning import CAMPAIGN, Deed, Earned, earned
-from content.message import Refusal
 from handlers.context import Context
 from storage import awards, ledger, levels
 from storage.awards import Award
@@ -20,9 +19,7 @@ def pay(
     The caller has just written a row that makes the key new: a check-in's, the event's receipt.
     Refuses who still has to show that he is a person.
     """
-    if ctx.unverified:
-        raise Refusal("verify.first", name=ctx.name, buttons=ctx.row("verify"))
-    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
+    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.earner.id))
     deed = Deed(
         event=event,
         streak=streak,

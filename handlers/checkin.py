@@ -38,11 +38,8 @@ def checkin(ctx: Context) -> Reply:
         buttons=buttons,
         private=True,
     )
-    if (
-        paid
-        and ctx.first_days
-        and ctx.rules.checkin.category in ctx.rules.welcome.double_categories
-    ):
+    doubled = ctx.rules.checkin.category in ctx.rules.welcome.double_categories
+    if doubled and ctx.first_days and any(award.points for award in paid):
         reply = structs.replace(reply, text=f"{reply.text}\n{_first_days(ctx)}")
     if streak == 1:
         line, repair = makeup.offer(ctx, member.checkin_day)

@@ -77,6 +77,14 @@ class Context:
         return self.person is not None and self.person.open and self.rules.welcome.asks
 
     @property
+    def earner(self) -> Member:
+        """The member who asks, to be paid: refuses as `member` does, and who is not verified."""
+        member = self.member
+        if self.unverified:
+            raise Refusal("verify.first", name=self.name, buttons=self.row("verify"))
+        return member
+
+    @property
     def first_days(self) -> int:
         """How many of the asker's first days are left, today included, if they pay more."""
         if self.person is None or not self.rules.welcome.doubles:

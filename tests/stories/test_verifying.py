@@ -205,6 +205,14 @@ def test_talk_earns_nothing_and_says_nothing_before(engine: Engine) -> None:
     assert stage.balance("小明") == 1
 
 
+def test_a_photo_earns_nothing_before(stage: Stage) -> None:
+    publish(stage, BUTTON + "[checkin.photo]\npoints = 15\n")
+    come(stage, "小明")
+    stage.heard()
+    stage.says("小明", "晒单", photo=True)
+    assert "先验证一下" in stage.heard()
+
+
 def test_a_command_of_somebody_unverified_is_answered_though_it_is_talk(engine: Engine) -> None:
     stage = Stage(engine, talk=Talk())
     publish(stage, BUTTON + "[activity]\ncommands_count = true\nmin_length = 1\n")
