@@ -128,7 +128,15 @@ def _workers(
     rng = SystemRandom()
     count = 1 if engine.dialect.name == "sqlite" else POSTGRES_WORKERS
     workers = [
-        Worker(engine, clock=clock, rng=rng, limiter=limiter, defaults=defaults, talk=talk)
+        Worker(
+            engine,
+            clock=clock,
+            rng=rng,
+            limiter=limiter,
+            defaults=defaults,
+            talk=talk,
+            owners=settings.owners,
+        )
         for _ in range(count)
     ]
     (opened,) = workers[0].run([partial(_open_main, defaults=defaults, now=clock())])

@@ -55,7 +55,16 @@ def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place
     came, seen = event.kind == "message", known is not None and known.state is not None
     if event.from_outside and not came and not seen:  # a tap in a public group proves nothing
         return nobody._replace(outside="who.speak_first")
-    person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, came=came)
+    person = members.take_in(
+        tx,
+        programme.id,
+        group.id,
+        event.who,
+        now,
+        known=known,
+        came=came,
+        asks=programme.rules.welcome.asks,
+    )
     inside = person.state == "active"
     return nobody._replace(person=person if inside else None, outside="who.left")
 
@@ -78,7 +87,8 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     receipt = inbox.receive(tx, RECEIPTS, event.key, now)
     if not _counts(event, receipt, now):
         return Place(programme, group, None, receipt)
-    person = members.take_in(tx, programme.id, group.id, event.who, now, known=known)
+    asks = programme.rules.welcome.asks
+    person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, asks=asks)
     return Place(programme, group, person, receipt)
 
 

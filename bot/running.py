@@ -19,9 +19,10 @@ from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
 from handlers.clock import run_programme, with_work
+from handlers.greeting import run_due
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
-from storage import audit, proof, reviews
+from storage import arrivals, audit, proof, reviews
 from storage.db import DATABASE_ERRORS, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 LOCK_EVERY_S = 3
 DUE_EVERY_S = 60
+GREET_EVERY_S = 5
 AUDIT_AT = time(4, 17)  # when a community sleeps: it reads every posting
 LOOK_S = 1.0  # parts that began meanwhile are watched from the next look on
 STOP_COMMIT_S = 5.0
@@ -83,6 +85,7 @@ class App:
         await self._open_port()
         self.heartbeat.every(TIDY_EVERY_MIN * 60, self._tidy, "tidy")
         self.heartbeat.every(DUE_EVERY_S, self._do_what_is_due, "due")
+        self.heartbeat.every(GREET_EVERY_S, self._greet, "greet")
         self.heartbeat.daily(AUDIT_AT, self.settings.timezone, self._audit, "audit")
         self.heartbeat.every(LOCK_EVERY_S, self._look_at_lock, "lock")
         self.heartbeat.start()
@@ -130,6 +133,17 @@ class App:
             _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
         self.reviews = waiting
         metrics.REVIEWS.set(waiting)
+
+    async def _greet(self) -> None:
+        """Greet who waits in a group, together with others."""
+        for programme_id, group_id in await self.dispatcher.run(
+            partial(arrivals.due, now=self.clock())
+        ):
+            job = partial(run_due, programme_id=programme_id, group_id=group_id, now=self.clock())
+            try:
+                await self.dispatcher.run(job)
+            except (LookupError, ValueError) as error:
+                _log.error("nobody is greeted in programme %d: %s", programme_id, error)
 
     async def _do_all_of(self, programme_id: int) -> None:
         done = 1

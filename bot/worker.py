@@ -109,14 +109,16 @@ class Worker:
         limiter: Limiter | None,
         defaults: Defaults,
         talk: Talk | None = None,
+        owners: frozenset[str] = frozenset(),
     ) -> None:
-        """Take everything that is a value elsewhere: clock, chance, defaults."""
+        """Take everything that is a value elsewhere: clock, chance, defaults, owners."""
         self._engine = engine
         self._clock = clock
         self._rng = rng
         self._limiter = limiter
         self._defaults = defaults
         self._talk = talk
+        self._owners = owners
         self.unsure = False
         """Whether a commit may have happened without our hearing of it: rows may wait unsaid."""
 
@@ -293,6 +295,7 @@ class Worker:
             asks=asked.match.asks,
             said=asked.said,
             talk=self._talk,
+            owners=self._owners,
         )
         reply = asked.match.handler(ctx)
         if asked.also is not None:

@@ -35,6 +35,8 @@ class Deed:
     level: str | None = None
     streak: bool = False
     """Whether this is a check-in that brings the streak's bonus."""
+    newcomer: bool = False
+    """Whether it falls in the member's first days (`content.welcome.days_left`)."""
     campaign: Fraction = Fraction(1)
     platform: str = ""
 
@@ -143,17 +145,23 @@ def multiplier(rules: Rulebook, rule: EarnRule, deed: Deed, *, campaign: bool = 
         "category": exact(rules.categories[rule.category]),
         "level": exact(level),
         "streak": 1 + exact(rules.checkin.streak.bonus) if deed.streak else Fraction(1),
-        "campaign": deed.campaign if campaign else Fraction(1),
+        "campaign": _campaign(rules, rule, deed) if campaign else Fraction(1),
     }
     total = prod((factors[name] for name in rules.stacking.order), start=Fraction(1))
     return min(total, exact(rules.stacking.max_total))
+
+
+def _campaign(rules: Rulebook, rule: EarnRule, deed: Deed) -> Fraction:
+    """Return what a campaign and a newcomer's first days multiply by."""
+    first = deed.newcomer and rule.category in rules.welcome.double_categories
+    return deed.campaign * (exact(rules.welcome.double) if first else 1)
 
 
 def _parts(rules: Rulebook, rule: EarnRule, deed: Deed) -> Iterator[Earned]:
     freight = deed.freight_fen if "freight" in rule.exclude else 0
     yuan = Fraction(deed.amount_fen - freight, FEN) if rule.per_yuan is not None else 1
     own = multiplier(rules, rule, deed, campaign=False)
-    whole = own if deed.campaign == 1 else multiplier(rules, rule, deed)
+    whole = own if _campaign(rules, rule, deed) == 1 else multiplier(rules, rule, deed)
     for wallet, rate in rates(rules, rule).items():
         points = int(yuan * rate * own)
         yield from _part(rules, rule, wallet, points, added=False)

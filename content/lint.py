@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from content import welcome
 from content.earning import Deed, multiplier
 from content.questrules import StepRule
 from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRule, exact
@@ -12,6 +13,7 @@ from content.ruleterms import Named
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
 VALID_DAYS_MIN = 365
 GIFT_DAYS_MIN = 7
+QUIZ_WRONG_MIN = 2
 FORBIDDEN = {
     "提现": "points are never paid out in money",
     "套现": "points are never paid out in money",
@@ -52,6 +54,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_levels(rules),
         *_gifts(rules),
         *_quests(rules),
+        *_welcome(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -115,7 +118,7 @@ def _names(rules: Rulebook) -> Iterator[Finding]:
     things += [(f"survey.{survey.id}", survey) for survey in rules.survey]
     named = [(f"{key}.name", thing.name or "") for key, thing in things]
     named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
-    for key, name in named:
+    for key, name in (*named, *welcome.spoken(rules.welcome)):
         for word, reason in FORBIDDEN.items():
             if word in "".join(name.split()):
                 yield Finding("refuse", key, f"{name!r} says {word!r}: {reason}")
@@ -179,3 +182,16 @@ def _quests(rules: Rulebook) -> Iterator[Finding]:
         if any(step.what.startswith("order.") for step in quest.steps):
             words = "a quest that asks for an order keeps its points when that is refunded"
             yield Finding("warn", f"quest.{quest.id}.steps", words)
+
+
+def _welcome(rules: Rulebook) -> Iterator[Finding]:
+    met = rules.welcome
+    if met.doubles and met.double > rules.stacking.max_total:
+        words = f"{met.double:g}: stacking.max_total lets through {rules.stacking.max_total:g}"
+        yield Finding("warn", "welcome.double", words)
+    paid = {rule.category for rule in rules.earn if rule.per_yuan is not None}
+    if met.doubles and paid & {*met.double_categories}:
+        words = "points for money are multiplied as well: a rebate of so much is no small thing"
+        yield Finding("warn", "welcome.double_categories", words)
+    if met.verify == "quiz" and any(len(each.wrong) < QUIZ_WRONG_MIN for each in met.quiz):
+        yield Finding("warn", "welcome.quiz", "a question with two choices is guessed at once")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
-from content import questrules, rulewords
+from content import questrules, rulewords, welcome
 from content.questrules import QuestRule, SurveyRule
 from content.ruleterms import (
     Days,
@@ -31,6 +31,7 @@ from content.ruleterms import (
 )
 from content.ruleterms import Named as _Named
 from content.ruleterms import Rules as _Rules
+from content.welcome import WelcomeRules
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
@@ -328,6 +329,7 @@ class Rulebook(_Rules):
     quest: Many[QuestRule] = ()
     survey: Many[SurveyRule] = ()
     redeem: RedeemRules = RedeemRules()
+    welcome: WelcomeRules = WelcomeRules()
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
@@ -388,6 +390,7 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
     most = rules.programme.caps.earn_per_day
     for found in questrules.conflicts(rules.quest, rules.survey, rules.categories, most):
         yield _Conflict(*found)
+    yield from (_Conflict(*each) for each in welcome.conflicts(rules.welcome, rules.categories))
 
 
 def _of_names(rules: Rulebook) -> Iterator[_Conflict]:

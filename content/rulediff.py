@@ -102,6 +102,12 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     for name in ("per_day_points", "per_day_n", "expires_h"):
         yield f"redeem.gift.{name}", getattr(gift, name)
     yield "redeem.gift.account_days_min", -gift.account_days_min
+    welcome = rules.welcome
+    if welcome.doubles:
+        yield "welcome.double_days", welcome.double_days
+        yield "welcome.double", exact(welcome.double)
+        for name in welcome.double_categories:
+            yield f"welcome.double_categories.{name}", 1
     yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from content.earning import Deed, Earned, earned
+from content.earning import CAMPAIGN, Deed, Earned, earned
 from handlers.context import Context
 from storage import awards, ledger, levels
 from storage.awards import Award
@@ -17,13 +17,15 @@ def pay(
     Over the programme's budget it waits for a review; without `waits` it is not paid.
 
     The caller has just written a row that makes the key new: a check-in's, the event's receipt.
+    Refuses who still has to show that he is a person.
     """
-    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.member.id))
+    level = levels.held(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, ctx.earner.id))
     deed = Deed(
         event=event,
         streak=streak,
         platform=ctx.event.platform,
         level=level.id if level else None,
+        newcomer=ctx.first_days > 0,
     )
     return [_paid(ctx, part, key, event, waits=waits) for part in earned(ctx.rules, deed)]
 
@@ -31,7 +33,7 @@ def pay(
 def _paid(ctx: Context, part: Earned, key: str, reason: str, *, waits: bool) -> Award:
     posting = Posting(
         programme_id=ctx.programme.id,
-        key=key,
+        key=f"{key}{CAMPAIGN}" if part.rule.endswith(CAMPAIGN) else key,
         source=ISSUED,
         target=Side(ctx.member.id, "available"),
         amount=part.points,

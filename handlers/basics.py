@@ -1,11 +1,11 @@
-"""The first words: help, start, coming and going, and what to say to words that mean nothing."""
+"""The first words: help, start, the bot's own coming and going, and what to say to nonsense."""
 
 from datetime import timedelta
 
 from content.message import Reply
 from handlers.context import Context
 from handlers.router import Router
-from storage import members, outbox, programmes
+from storage import outbox, programmes
 
 router = Router()
 
@@ -73,23 +73,6 @@ def bot_removed(ctx: Context) -> None:
     if ctx.group is not None:
         by_owner = ctx.event.sender.role == "owner"
         programmes.set_state(ctx.tx, ctx.group, programmes.LET_GO if by_owner else "removed")
-
-
-@router.on("joined")
-def joined(ctx: Context) -> None:
-    """Note who has come."""
-    if ctx.group is not None and ctx.event.sender.kind == "person":
-        members.arrive(ctx.tx, ctx.programme.id, ctx.group.id, ctx.event.who, ctx.now)
-
-
-@router.on("left")
-def left(ctx: Context) -> None:
-    """Note who has gone: points stay, but are out of reach until the member is back."""
-    if ctx.group is None:
-        return
-    known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
-    if known is not None:
-        members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
 
 
 @router.on("migrated")

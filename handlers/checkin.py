@@ -43,11 +43,21 @@ def checkin(ctx: Context) -> Reply:
         buttons=buttons,
         private=True,
     )
+    doubled = ctx.rules.checkin.category in ctx.rules.welcome.double_categories
+    if doubled and ctx.first_days and any(award.points for award in paid):
+        reply = structs.replace(reply, text=f"{reply.text}\n{_first_days(ctx)}")
     if streak == 1:
         line, repair = makeup.offer(ctx, member.checkin_day)
         text = f"{reply.text}\n{line}".rstrip()
         reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
     return ctx.with_lines(ctx.with_rise(reply, (award.level for award in paid)), lines)
+
+
+def _first_days(ctx: Context) -> str:
+    """Tell a newcomer that his points are multiplied, and for how long."""
+    factor = f"{ctx.rules.welcome.double:g}"
+    key = "checkin.first_days" if ctx.first_days > 1 else "checkin.first_days_end"
+    return ctx.texts.say(key, factor=factor, days=ctx.first_days - 1)
 
 
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:

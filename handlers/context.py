@@ -12,12 +12,13 @@ from content.message import Button, Buttons, Refusal, Reply
 from content.names import isolate
 from content.occasion import Line
 from content.rulebook import LevelRule, Rulebook
-from content.texts import Texts
+from content.texts import Texts, texts
+from content.welcome import days_left
 from handlers.event import Event
 from storage import direct, outbox
-from storage.db import Tx
+from storage.db import Tx, from_ms
 from storage.members import Member
-from storage.programmes import Group, Programme
+from storage.programmes import MAIN, Group, Programme
 from storage.talk import Said, Talk
 
 
@@ -48,6 +49,8 @@ class Context:
     """For a message that may be worth points: what its sender had said before."""
     talk: Talk | None = None
     """Where that came from, for what is to be remembered about him."""
+    owners: frozenset[str] = frozenset()
+    """Who owns the installation, as `platform:user`."""
 
     @property
     def rules(self) -> Rulebook:
@@ -68,6 +71,27 @@ class Context:
     def name(self) -> str:
         """The asker's name, safe between other words."""
         return isolate(self.person.name if self.person else self.event.who.clean_name)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the asker earns nothing yet: he still has to show that he is a person."""
+        return self.person is not None and self.person.open and self.rules.welcome.asks
+
+    @property
+    def earner(self) -> Member:
+        """The member who asks, to be paid: refuses as `member` does, and who is not verified."""
+        member = self.member
+        if self.unverified:
+            raise Refusal("verify.first", name=self.name, buttons=self.row("verify"))
+        return member
+
+    @property
+    def first_days(self) -> int:
+        """How many of the asker's first days are left, today included, if they pay more."""
+        if self.person is None or not self.rules.welcome.doubles:
+            return 0
+        joined = from_ms(self.person.since_ms).astimezone(self.programme.zone).date()
+        return days_left(self.rules.welcome, joined, self.today)
 
     def say(
         self, key: str, *, buttons: Buttons = (), private: bool = False, **values: Any
@@ -93,6 +117,25 @@ class Context:
         """Return the answer with what features say to it (`handlers.occasions`)."""
         said = [line.said(self.texts) for line in lines]
         return structs.replace(reply, text="\n".join((reply.text, *said))) if said else reply
+
+    def tell_owners(self, key: str, **values: Any) -> None:
+        """Write to the installation's owners in private: those who have opened a chat there.
+
+        Of a stranger's group, which has points of its own, they hear nothing.
+        """
+        for owner in sorted(self.owners) if self.programme.id == MAIN else ():
+            platform, _, user = owner.partition(":")
+            chat = direct.of(self.tx, platform, user)
+            if chat is not None:
+                words = texts(chat.locale or self.programme.locale)
+                outbox.say(
+                    self.tx,
+                    programme_id=self.programme.id,
+                    platform=platform,
+                    chat_id=chat.chat_id,
+                    reply=Reply(words.say(key, **values)),
+                    now=self.now,
+                )
 
     def with_rise(self, reply: Reply, risen: Iterable[LevelRule | None]) -> Reply:
         """Return the answer with a line for the highest level that the member has risen to."""

@@ -10,6 +10,7 @@ from content.earning import CAMPAIGN, Earned, earned, rules_for
 from content.earning import Deed as Doing
 from content.message import Refusal
 from content.notice import COMPLETED, REFUNDED, Notice
+from content.welcome import WelcomeRules, days_left
 from handlers import occasions
 from handlers.occasions import Occasion
 from storage import (
@@ -54,12 +55,23 @@ class _Work:
     orders: dict[str, list[Deed]] = field(default_factory=dict)
     people: dict[members.Identity, int] = field(default_factory=dict)
     ids: set[int] = field(default_factory=set)
+    joined: dict[int, datetime] = field(default_factory=dict)
+    """Since when they are members, where that is asked for."""
     new: list[Deed] = field(default_factory=list)
     """Deeds that are still to be written."""
 
     def day(self, moment: datetime) -> date:
         """Return the programme's day of a moment; what the shop's clock has ahead is today."""
         return min(moment, self.now).astimezone(self.here.zone).date()
+
+    def is_new(self, rules: WelcomeRules, member_id: int, moment: datetime) -> bool:
+        """Whether a moment is one of a member's first days, which pay more."""
+        if not rules.doubles:
+            return False
+        if member_id not in self.joined:
+            everybody = {*self.people.values(), *self.ids, member_id}
+            self.joined |= members.joined(self.tx, self.here.id, everybody)
+        return days_left(rules, self.day(self.joined[member_id]), self.day(moment)) > 0
 
 
 def take(
@@ -213,6 +225,7 @@ def _earn(work: _Work, notice: Notice, member_id: int) -> tuple[Part, ...]:
         freight_fen=notice.freight_fen,
         platform=notice.platform or "",
         level=level.id if level else None,
+        newcomer=work.is_new(version.rules.welcome, member_id, notice.at),
     )
     if not doing.platform:
         for rule in version.rules.earn:

@@ -87,7 +87,8 @@ class Event(msgspec.Struct, frozen=True):
     answers: Sender | None = None
     """Whose message this one replies to."""
     target: str = ""
-    """What it concerns: the new chat id of a migration; of something done, the action's `ref`."""
+    """What it concerns: the new chat id of a migration; of something done, the action's `ref`; of
+    a `join_request`, the chat in which its maker can be written to for five minutes."""
     via: str = ""
     """For `joined` and `join_request`: the invite link by which he came; "" where it is not told.
     Links that another administrator has made are cut short by the platform."""

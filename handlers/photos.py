@@ -26,7 +26,7 @@ def photo(ctx: Context) -> Reply | None:
         return _pressed(ctx)
     if ctx.event.secondhand:
         return None  # somebody else's photo, handed on
-    member = ctx.member
+    member = ctx.earner
     points = _worth(ctx)
     if not points:
         raise Refusal("photo.off")
@@ -44,7 +44,12 @@ def _worth(ctx: Context) -> int:
     """Return the points that the rules give the asker for a photo, 0 for none."""
     has = ledger.account(ctx.tx, ctx.programme.id, ctx.member.id)
     level = levels.held(ctx.rules, has)
-    deed = Deed(event=PHOTO, platform=ctx.event.platform, level=level.id if level else None)
+    deed = Deed(
+        event=PHOTO,
+        platform=ctx.event.platform,
+        level=level.id if level else None,
+        newcomer=ctx.first_days > 0,
+    )
     return sum(part.points for part in earned(ctx.rules, deed))
 
 

@@ -25,10 +25,27 @@ _QUESTS = {
 @router.command("rules", "规则", "积分规则", english=("rules",))
 def rules(ctx: Context) -> Reply:
     """Show the rules in force here."""
+    if ctx.event.kind == "tap" and ctx.args == "mine":
+        return _privately(ctx)
+    return _rules(ctx)
+
+
+def _privately(ctx: Context) -> Reply:
+    """Show them to the presser alone: in his private chat with the bot, else in short."""
+    if ctx.person is not None and ctx.whisper(ctx.person.id, _rules(ctx)):
+        return ctx.say("rules.sent", private=True)
+    points = sum(part.points for part in earned(ctx.rules, Deed(event="checkin")))
+    cap = ctx.rules.programme.caps.earn_per_day
+    every = ctx.rules.checkin.streak.every
+    return ctx.say("rules.short", points=points, every=every, cap=cap, private=True)
+
+
+def _rules(ctx: Context) -> Reply:
     lines = (
         *_checkin(ctx),
         *_activity(ctx),
         *_earn(ctx),
+        *_newcomers(ctx),
         *_levels(ctx),
         *_rebate(ctx),
         *_quests(ctx),
@@ -91,6 +108,19 @@ def _worth(ctx: Context, rule: EarnRule) -> str:
         return ctx.texts.say("rules.points", points=int(rule.points * factor))
     rate = float(exact(rule.per_yuan or 0) * factor)
     return ctx.texts.say("rules.per_yuan", points=f"{rate:g}")
+
+
+def _newcomers(ctx: Context) -> Iterator[str]:
+    """Tell what is different for who is new."""
+    welcome, say = ctx.rules.welcome, ctx.texts.say
+    if welcome.asks:
+        yield say("rules.verify")
+    if welcome.doubles:
+        names = [f"kind.{kind}" for kind in welcome.double_categories]
+        kinds = [say(n) if n in ctx.texts else n.removeprefix("kind.") for n in names]
+        factor = f"{welcome.double:g}"
+        what = SEPARATOR.join(kinds)
+        yield say("rules.first_days", days=welcome.double_days, what=what, factor=factor)
 
 
 def _levels(ctx: Context) -> Iterator[str]:

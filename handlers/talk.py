@@ -20,7 +20,7 @@ FIRST = "first_interaction"
 def talk(ctx: Context) -> None:
     """Pay for a message that keeps the rules in force, once."""
     said = ctx.said
-    if said is None or ctx.person is None:
+    if said is None or ctx.person is None or ctx.unverified:
         return
     rules, words = ctx.rules.activity, ctx.event.text[:KEPT]
     if not worth(rules, words, said.previous, since_s=said.since_s, command=ctx.asks):

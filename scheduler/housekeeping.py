@@ -1,8 +1,8 @@
-"""Old receipts and old failures are forgotten, a little at a time."""
+"""Old receipts, failures, arrivals and questions are forgotten, a little at a time."""
 
 from datetime import datetime, timedelta
 
-from storage import inbox, outbox
+from storage import arrivals, inbox, outbox, questions
 from storage.db import Tx, to_ms
 
 KEEP_FAILED = timedelta(days=7)
@@ -10,4 +10,6 @@ KEEP_FAILED = timedelta(days=7)
 
 def tidy(tx: Tx, now: datetime) -> int:
     """Forget what nobody can need any more; return how many rows went. Safe to run twice."""
+    arrivals.forget_old(tx, now)
+    questions.forget_old(tx, now)
     return inbox.forget_old(tx, now) + outbox.forget_old(tx, to_ms(now - KEEP_FAILED))

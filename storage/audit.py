@@ -42,7 +42,7 @@ _CHECKS = {
         "SELECT c.programme_id, c.member_id, c.day FROM checkin c LEFT JOIN"
         " (SELECT programme_id, to_owner, day, COUNT(*) AS times FROM posting"
         " WHERE reason = 'checkin' AND wallet = 'points' AND asked > 0"
-        " GROUP BY programme_id, to_owner, day) p"
+        " GROUP BY programme_id, to_owner, day, rule) p"
         " ON p.programme_id = c.programme_id AND p.to_owner = c.member_id AND p.day = c.day"
         " WHERE p.times > CASE WHEN c.made_up IS NULL THEN 1 ELSE 0 END"
     ),

@@ -19,6 +19,10 @@ _NOTE = Sql(
 _FORGET = Sql(
     "DELETE FROM direct WHERE programme_id = 0 AND platform = :platform AND chat_id = :chat"
 )
+_OF = Sql(
+    "SELECT platform, chat_id, locale FROM direct"
+    " WHERE programme_id = 0 AND platform = :platform AND user_id = :user"
+)
 _CHATS = Sql(
     "SELECT d.platform, d.chat_id, d.locale FROM identity i JOIN direct d ON d.programme_id = 0"
     " AND d.platform = i.platform AND d.user_id = i.user_id"
@@ -49,6 +53,12 @@ def note(tx: Tx, who: Who, chat_id: str, locale: str, now: datetime) -> None:
 def forget(tx: Tx, platform: str, chat_id: str) -> None:
     """Note that nobody is reached there any more; nothing happens where it is a group's."""
     tx.send(_FORGET, platform=platform, chat=chat_id)
+
+
+def of(tx: Tx, platform: str, user_id: str) -> Direct | None:
+    """Return somebody's private chat with the bot; None where he has not opened one."""
+    row = tx.one(_OF, platform=platform, user=user_id)
+    return Direct(*row) if row else None
 
 
 def chats(tx: Tx, programme_id: int, member_id: int) -> list[Direct]:

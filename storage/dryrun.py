@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ from content.caps import Cap
 from content.earning import CAMPAIGN, Deed, all_rules, caps_of, multiplier, rates
 from content.rulebook import POINTS, EarnRule, Rulebook, RulebookError
 from content.rulediff import Change, changes
+from content.welcome import FIRST_MAX, days_left
 from storage import programmes, rulebooks
-from storage.db import Sql, Tx, to_day
+from storage.db import Sql, Tx, from_ms, to_day, to_ms
+from storage.programmes import Programme
 
 DAYS = 30
 MOST = 10
@@ -26,7 +28,7 @@ PAGE = 10_000
 _COUNTED = re.compile(
     r"checkin\.(points|category|streak\.\w+)|activity\.(points|category)|categories\..+"
     r"|earn\.[^.]+\.(points|per_yuan|category)|programme\.point\.value_fen"
-    r"|wallet\.[^.]+\.(per_yuan|value_fen)"
+    r"|wallet\.[^.]+\.(per_yuan|value_fen)|welcome\.double\w*"
 )
 """Keys whose change the figures show."""
 _CEILING = re.compile(r"programme\.caps\.(earn|share|activity)_per_day|earn\.[^.]+\.limit\.(n|per)")
@@ -90,6 +92,9 @@ _CHECKINS = Sql(
     "SELECT member_id, day FROM checkin WHERE programme_id = :programme"
     " AND (member_id, day) > (:member, :day) ORDER BY member_id, day LIMIT :page"
 )
+_NEW = Sql(
+    "SELECT id, created_ms FROM member WHERE programme_id = :programme AND created_ms >= :since"
+)
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
 
 
@@ -104,7 +109,7 @@ def dry_run(tx: Tx, programme_id: int, candidate: Rulebook, now: datetime) -> Dr
     here = programmes.programme(tx, programme_id, now)
     last = now.astimezone(here.zone).date()
     first = last - timedelta(days=DAYS - 1)
-    replay = _Replay(tx, programme_id, candidate, _runs(tx, programme_id, first))
+    replay = _Replay(tx, here, candidate, _runs(tx, programme_id, first), first)
     before: Counter[tuple[str, str]] = Counter()
     after: Counter[tuple[str, str]] = Counter()
     times: Counter[tuple[str, str]] = Counter()
@@ -116,12 +121,19 @@ def dry_run(tx: Tx, programme_id: int, candidate: Rulebook, now: datetime) -> Dr
         times[line] += 1
         members[award.member_id][0] += award.amount * _value(here.rules, award.wallet)
         members[award.member_id][1] += paid * _value(candidate, award.wallet)
+        added = replay.adds(award, paid)
+        if added:
+            line = (f"{award.rule}{CAMPAIGN}", award.wallet)
+            after[line] += added
+            members[award.member_id][1] += added * _value(candidate, award.wallet)
     moved = {id_: (old, new) for id_, (old, new) in members.items() if old != new}
     most = sorted(moved.items(), key=lambda each: (-abs(each[1][1] - each[1][0]), each[0]))[:MOST]
     return DryRun(
         first=first,
         last=last,
-        lines=tuple(Line(*line, times[line], before[line], after[line]) for line in sorted(times)),
+        lines=tuple(
+            Line(*line, times[line], before[line], after[line]) for line in sorted(times | after)
+        ),
         members=len(members),
         changed=len(moved),
         most=tuple(Moved(id_, _name(tx, programme_id, id_), *fen) for id_, fen in most),
@@ -135,12 +147,15 @@ class _Replay:
     """Counts awards anew, one after the other, and remembers what it could not."""
 
     def __init__(
-        self, tx: Tx, programme_id: int, candidate: Rulebook, runs: dict[int, list[date]]
+        self, tx: Tx, here: Programme, candidate: Rulebook, runs: dict[int, list[date]], first: date
     ) -> None:
         self._tx = tx
-        self._programme_id = programme_id
+        self._programme_id = here.id
+        self._first = first
         self._candidate = candidate
         self._runs = runs
+        self._here = here
+        self._joined: dict[int, date] | None = None
         self._versions: dict[int, Rulebook | None] = {}
         self._used: Counter[tuple[int, str, date]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
@@ -155,6 +170,8 @@ class _Replay:
             return self._as_it_was(award, "no rule of that time pays it, or it was given by hand")
         if new is None or award.wallet not in rates(self._candidate, new):
             return 0
+        if award.rule != name and self._first_days(award, rules):
+            return 0  # what the first days add is counted with what they add it to
         if (old.per_yuan is None) != (new.per_yuan is None):
             return self._as_it_was(award, "points and points per yuan cannot be compared")
         streak = self._streak(award)
@@ -165,12 +182,42 @@ class _Replay:
         paid = int(two) if exactly else int(award.amount * two / one) if one else award.amount
         known = {*caps_of(rules, old, award.rule, award.wallet)}
         caps = [*caps_of(self._candidate, new, award.rule, award.wallet)]
+        is_new = self._first_days(award, self._candidate)
         for cap in caps:
-            if cap not in known:
+            if is_new or cap not in known:
                 paid = self._within(award, cap, paid)
         for cap in caps:
             self._used[_counter(award, cap)] += paid if cap.unit == "points" else int(paid > 0)
         return paid
+
+    def adds(self, award: _Award, paid: int) -> int:
+        """Return what the candidate adds to an award in a member's first days."""
+        rule = _rule(self._candidate, award.rule)
+        welcome = self._candidate.welcome
+        if rule is None or rule.category not in welcome.double_categories:
+            return 0
+        if not paid or not self._first_days(award, self._candidate):
+            return 0
+        streak = self._streak(award)
+        one = _rate(self._candidate, rule, award, streak)
+        two = _rate(self._candidate, rule, award, streak, newcomer=True)
+        added = int(paid * two / one) - paid if one else 0
+        name = f"{award.rule}{CAMPAIGN}"
+        caps = [*caps_of(self._candidate, rule, name, award.wallet)]
+        for cap in caps:
+            added = self._within(award, cap, added)
+        for cap in caps:
+            self._used[_counter(award, cap)] += added if cap.unit == "points" else int(added > 0)
+        return added
+
+    def _first_days(self, award: _Award, rules: Rulebook) -> bool:
+        """Whether an award falls in its member's first days, by these rules."""
+        if not rules.welcome.doubles:
+            return False
+        if self._joined is None:
+            self._joined = _joined(self._tx, self._here, self._first - timedelta(days=FIRST_MAX))
+        joined = self._joined.get(award.member_id)
+        return joined is not None and days_left(rules.welcome, joined, award.day) > 0
 
     def notes(self, in_force: Rulebook) -> Iterator[str]:
         """Yield what the figures leave out, in words."""
@@ -208,6 +255,13 @@ class _Replay:
         return min(paid, left) if cap.unit == "points" else paid if left else 0
 
 
+def _joined(tx: Tx, here: Programme, first: date) -> dict[int, date]:
+    """Return the days on which members joined, of those who did since a day."""
+    since = datetime.combine(first, time(), here.zone)
+    rows = tx.all(_NEW, programme=here.id, since=to_ms(since))
+    return {id_: from_ms(at).astimezone(here.zone).date() for id_, at in rows}
+
+
 def _counter(award: _Award, cap: Cap) -> tuple[int, str, date]:
     return award.member_id, cap.name, windows.start(cap.period, award.day)
 
@@ -216,10 +270,12 @@ def _rule(rules: Rulebook, name: str) -> EarnRule | None:
     return next((rule for rule in all_rules(rules) if rule.id == name), None)
 
 
-def _rate(rules: Rulebook, rule: EarnRule, award: _Award, streak: int) -> Fraction:
+def _rate(
+    rules: Rulebook, rule: EarnRule, award: _Award, streak: int, *, newcomer: bool = False
+) -> Fraction:
     """Return what a rule pays without a level: for the deed, or for a yuan."""
     bonus = rule.event == "checkin" and streak % rules.checkin.streak.every == 0
-    deed = Deed(event=rule.event, streak=bonus)
+    deed = Deed(event=rule.event, streak=bonus, newcomer=newcomer)
     return rates(rules, rule)[award.wallet] * multiplier(rules, rule, deed)
 
 

@@ -20,6 +20,9 @@ CALLED_MAX = 100
 """As wide as the column: a letter can stand for a whole phrase."""
 
 
+OPEN = "open"
+
+
 class Member(NamedTuple):
     """A member as an event finds him, with his points account."""
 
@@ -34,11 +37,20 @@ class Member(NamedTuple):
     total_earned: int
     checkin_day: date | None
     streak: int
+    since_ms: int
+    """From when on he is a member, in milliseconds since 1970 UTC."""
+    verified: str
+    """How he has shown that he is a person; '' where nobody has asked (`OPEN`: he still has to)."""
+
+    @property
+    def open(self) -> bool:
+        """Whether he still has to show that he is a person, as long as the rules ask for it."""
+        return self.verified == OPEN
 
 
 _FIND = Sql(
     "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
-    " a.checkin_day, a.streak FROM member m"
+    " a.checkin_day, a.streak, m.created_ms, m.verified FROM member m"
     " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
     " AND a.wallet = 'points'"
     " LEFT JOIN membership s ON s.programme_id = m.programme_id AND s.group_id = :group"
@@ -48,8 +60,8 @@ _FIND = Sql(
     " WHERE i.programme_id = :programme AND i.platform = :platform AND i.user_id = :user)"
 )
 _NEW_MEMBER = Sql(
-    "INSERT INTO member (programme_id, id, name, called, created_ms)"
-    " VALUES (:programme, :id, :name, :called, :at)"
+    "INSERT INTO member (programme_id, id, name, called, created_ms, verified)"
+    " VALUES (:programme, :id, :name, :called, :at, :verified)"
 )
 _NEW_IDENTITY = Sql(
     "INSERT INTO identity (programme_id, platform, user_id, member_id)"
@@ -138,7 +150,16 @@ _KNOWN = Sql(
     " AND id IN (SELECT value FROM json_each(:ids))",
     postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
 )
+_JOINED = Sql(
+    "SELECT id, created_ms FROM member WHERE programme_id = :programme"
+    " AND id IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, created_ms FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
+)
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
+_VERIFY = Sql(
+    "UPDATE member SET verified = :way, verified_ms = :at"
+    " WHERE programme_id = :programme AND id = :member AND verified = 'open'"
+)
 _SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
     "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
@@ -229,6 +250,13 @@ def since(tx: Tx, programme_id: int, member_id: int) -> datetime:
     return from_ms(row[0])
 
 
+def joined(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, datetime]:
+    """Return by number the moments from which on many are members; strangers are left out."""
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    rows = tx.all(_JOINED, programme=programme_id, ids=some)
+    return {id_: from_ms(at) for id_, at in rows}
+
+
 def called(name: str) -> str:
     """Return a name as it is looked for; nothing for one without a letter or digit."""
     return person(name)[:CALLED_MAX]
@@ -248,15 +276,21 @@ def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
     return [Wallet._make((*row[:-1], to_day(row[-1]))) for row in rows]
 
 
-def enrol(tx: Tx, programme_id: int, who: Who, now: datetime) -> Member:
-    """Create the member of an identity that has none."""
+def enrol(tx: Tx, programme_id: int, who: Who, now: datetime, *, verified: str = "") -> Member:
+    """Create the member of an identity that has none; as `OPEN` he has to be verified."""
     id_, name = new_id(), who.clean_name
     tx.send(
-        _NEW_MEMBER, programme=programme_id, id=id_, name=name, called=called(name), at=to_ms(now)
+        _NEW_MEMBER,
+        programme=programme_id,
+        id=id_,
+        name=name,
+        called=called(name),
+        at=to_ms(now),
+        verified=verified,
     )
     link(tx, programme_id, id_, who)
     tx.send(_NEW_ACCOUNT, programme=programme_id, member=id_)
-    return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0)
+    return Member(id_, name, None, 0, 0, 0, 0, 0, None, 0, to_ms(now), verified)
 
 
 class Enrolment(NamedTuple):
@@ -313,12 +347,16 @@ def take_in(
     *,
     known: Member | None,
     came: bool = True,
+    asks: bool = False,
 ) -> Member:
-    """Keep name and presence of one who speaks in a group, `known` as `find` has just found him."""
+    """Keep name and presence of one who speaks in a group, `known` as `find` has just found him.
+
+    With `asks` one who is new has to show that he is a person.
+    """
     name = who.clean_name
     new = known is None
     if known is None:
-        known = enrol(tx, programme_id, who, now)
+        known = enrol(tx, programme_id, who, now, verified=OPEN if asks else "")
     elif known.name != name:
         tx.send(_RENAME, programme=programme_id, id=known.id, name=name, called=called(name))
         known = known._replace(name=name)
@@ -328,6 +366,11 @@ def take_in(
         if not new:
             show(tx, programme_id, known.id)
     return known
+
+
+def verify(tx: Tx, programme_id: int, member_id: int, way: str, now: datetime) -> None:
+    """Note that a member has shown that he is a person, and how."""
+    tx.send(_VERIFY, programme=programme_id, member=member_id, way=way, at=to_ms(now))
 
 
 def leave(tx: Tx, programme_id: int, group_id: int, member_id: int) -> None:

@@ -81,6 +81,10 @@ _GROUP = Sql(
 )
 _GROUP_HELD = Sql(_GROUP.sqlite, postgres=f"{_GROUP.sqlite} FOR KEY SHARE")
 """It stays in its programme until the transaction ends: who speaks there, joins that one."""
+_BY_ID = Sql(
+    "SELECT id, programme_id, platform, chat_id, title, state FROM chat_group"
+    " WHERE programme_id = :programme AND id = :id AND state = 'active'"
+)
 _CHATS = Sql(
     "SELECT chat_id, title FROM chat_group WHERE platform = :platform AND state = 'active'"
     " ORDER BY id DESC LIMIT :most"
@@ -172,6 +176,12 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
     if found is not None:
         tx.seen[key] = found
     return found
+
+
+def by_id(tx: Tx, programme_id: int, group_id: int) -> Group | None:
+    """Return a group that the bot is in, by its number; None when it has left, or been parted."""
+    row = tx.one(_BY_ID, programme=programme_id, id=group_id)
+    return Group(*row) if row else None
 
 
 def active_chats(tx: Tx, platform: str, most: int) -> list[tuple[str, str]]:

@@ -104,6 +104,8 @@ member = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("board_wish", Integer, nullable=False, server_default="0"),
     Column("called", String(100), nullable=False, server_default=""),
+    Column("verified", String(8), nullable=False, server_default=""),
+    _number("verified_ms"),
     Index(None, "programme_id", "called"),
     sqlite_with_rowid=False,
 )
@@ -111,6 +113,8 @@ member = Table(
 
 `called` is the name as it is looked for: its letters and digits alone (`content.names.person`).
 `board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing.
+`verified`: how he has shown at `verified_ms` that he is a person; `open` when he still has to, ''
+when he was there before anybody was asked.
 """
 
 identity = Table(
@@ -792,3 +796,63 @@ room_message = Table(
     sqlite_with_rowid=False,
 )
 """What was said in the local chat room, which is its own platform."""
+
+arrival = Table(
+    "arrival",
+    metadata,
+    _id("programme_id"),
+    _id("group_id"),
+    _id("member_id"),
+    _number("at_ms"),
+    Column("source", String(32), nullable=False, server_default=""),
+    *(_number(name) for name in ("back", "due_ms", "greeted_ms", "quiet_ms")),
+    _to("member", "member_id"),
+    Index(None, "programme_id", "group_id", "at_ms"),
+    Index(
+        "ix_arrival_due",
+        "programme_id",
+        "due_ms",
+        sqlite_where=text("due_ms > 0"),
+        postgresql_where=text("due_ms > 0"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""Who has come into a group within the last days, last at `at_ms`, by which entrance (`source`).
+
+`back`: 1 for who had been there before. He is to be greeted at `due_ms` (0: he is not, or has
+been), was greeted at `greeted_ms`, and cannot write before `quiet_ms` unless he is verified.
+"""
+
+door = Table(
+    "door",
+    metadata,
+    _id("programme_id"),
+    _id("group_id"),
+    *(_number(name) for name in ("greeted_ms", "raid_since_ms", "raid_until_ms", "refused_ms")),
+    sqlite_with_rowid=False,
+)
+"""What goes on at a group's door: when somebody was last greeted, and since when too many come.
+
+`raid_until_ms`: the bot is quiet until then; 0 for no raid. `refused_ms`: when the owners were last
+told that the platform refuses what the bot wants to do.
+"""
+
+question = Table(
+    "question",
+    metadata,
+    _id("programme_id"),
+    Column("platform", String(16), primary_key=True),
+    Column("user_id", String(64), primary_key=True),
+    _number("group_id"),
+    Column("token", String(16), nullable=False),
+    Column("way", String(8), nullable=False),
+    *(_number(name) for name in ("right_n", "tries", "asked_ms", "wait_ms", "passed_ms")),
+    Index(None, "platform", "user_id"),
+    Index(None, "programme_id", "group_id", "asked_ms"),
+    sqlite_with_rowid=False,
+)
+"""What somebody is asked to show that he is a person; his buttons hold `token`, not `right_n`.
+
+`group_id` is the group that he asks to join, 0 for one who is a member. Wrong answers count in
+`tries`; nothing is asked before `wait_ms`. `passed_ms`: when he answered rightly, 0 before.
+"""

@@ -13,8 +13,9 @@ from content.message import Doing, Reply, unpack
 from content.rulebook import shipped_document
 from handlers import clock
 from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
+from handlers.greeting import run_due
 from handlers.router import Router, discover
-from storage import programmes
+from storage import arrivals, programmes
 from storage.db import Tx, reading
 from storage.limits import Limiter
 from storage.outbox import Outgoing
@@ -46,6 +47,7 @@ class Stage:
         talk: Talk | None = None,
         now: datetime = NOON,
         document: str | None = None,
+        owners: frozenset[str] = frozenset(),
     ) -> None:
         self.engine = engine
         self.now = now
@@ -60,6 +62,7 @@ class Stage:
             limiter=limiter,
             defaults=self.defaults,
             talk=talk,
+            owners=owners,
         )
         self._keys = itertools.count(1)
         self._ids: dict[str, str] = {}
@@ -162,6 +165,11 @@ class Stage:
             (outcome,) = self._note(self.worker.run([job]))
             while outcome.error is None and outcome.value:
                 (outcome,) = self._note(self.worker.run([job]))
+            assert outcome.error is None, outcome.error
+        (found,) = self.worker.run([lambda tx: arrivals.due(tx, self.now)])
+        for programme_id, group_id in found.value:
+            job = partial(run_due, programme_id=programme_id, group_id=group_id, now=self.now)
+            (outcome,) = self._note(self.worker.run([job]))
             assert outcome.error is None, outcome.error
 
     def whispers(self, who: str | Sender) -> list[str]:

@@ -215,6 +215,7 @@ def check_request(event, request):
         request.from_user.full_name,
     )
     assert event.at == request.date
+    assert event.target == str(request.user_chat_id)
     check_way(event, request)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect
 from storage import members, schema
 from storage.db import DATABASE_ERRORS, open_engine
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
-from tests.storage.books import day, give, member, programme, transaction, undone
+from tests.storage.books import NOW, day, give, member, programme, transaction, undone
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
@@ -189,6 +189,21 @@ def test_rules_of_before_have_no_quests_to_hear_of(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(rows).all() == before
     assert [(row.programme_id, row.heard) for row in before] == [(camp, "")]
+
+
+def test_members_of_before_count_as_verified(engine: Engine) -> None:
+    who = members.Who("telegram", "1", "小明")
+    with transaction(engine) as tx:
+        members.enrol(tx, programme(tx), who, NOW, verified=members.OPEN)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0007")
+        assert not inspect(connection).has_table("arrival")
+    assert schema.migrate(engine) == "0007"
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT verified, verified_ms FROM member")).all()
+    assert rows == [("", 0)]
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

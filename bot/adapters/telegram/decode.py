@@ -142,6 +142,7 @@ class _Request(msgspec.Struct, rename={"from_": "from"}):
     chat: _Chat
     from_: _User
     date: int
+    user_chat_id: int = 0
     invite_link: _Link | None = None
 
 
@@ -358,7 +359,13 @@ def _request(key: str, request: _Request, me: Me) -> Event | None:
     chat = Chat(str(request.chat.id), "group", request.chat.title)
     person = _person(request.from_, me)
     return _happened(
-        key, "join_request", chat, person, request.date, via=_address(request.invite_link)
+        key,
+        "join_request",
+        chat,
+        person,
+        request.date,
+        via=_address(request.invite_link),
+        target=str(request.user_chat_id or request.from_.id),
     )
 
 
