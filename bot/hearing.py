@@ -16,7 +16,7 @@ def hear(
     match = router.match(event, bot_name=bot_name)
     said = None
     if talk is not None and router.listener is not None and _own_words(event):
-        said = _heard(event, talk, command=match is not None)
+        said = _heard(event, talk, command=match is not None and match.asks)
     if match is not None:
         return Asked(event, match, said, router.listener if said else None)
     if said is None or router.listener is None:

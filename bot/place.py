@@ -12,6 +12,8 @@ from storage.programmes import Defaults, Group, Programme
 
 RECEIPTS = 0
 """Receipts stand under no programme: which one is theirs may change between two deliveries."""
+INTRODUCE = "introduce"
+"""Talk that a quest may ask for, whether talk earns points or not."""
 OPENS_A_GROUP = {"message", "tap", "joined", "bot_added", "bot_rights"}
 
 
@@ -79,7 +81,7 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     if group is None:
         return None
     programme = programmes.programme(tx, group.programme_id, now)
-    if not programme.rules.activity.points:
+    if not programme.rules.activity.points and INTRODUCE not in programme.listens:
         return Place(programme, group, None, None)
     known = members.find(tx, programme.id, event.who, group.id)
     if event.from_outside and (known is None or known.state != "active"):

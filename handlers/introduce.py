@@ -12,14 +12,19 @@ COMMAND = "/introduce"
 
 
 @router.command(
-    "introduce", "自我介绍", "大家好", "Hello everyone", "Hi everyone", glued=r"[\s\S]{4,}"
+    "introduce",
+    "自我介绍",
+    "大家好",
+    "Hello everyone",
+    "Hi everyone",
+    glued=r"[\s\S]{4,}",
+    talk=True,
 )
 def introduce(ctx: Context) -> Reply | None:
     """Say who you are, when you are new."""
-    by_name = ctx.event.text.startswith(COMMAND) or ctx.event.kind == "tap"
-    asks = by_name or ctx.event.addressed
+    asks = ctx.asks
     if ctx.event.secondhand or (ctx.person is None and not asks):
-        return None
+        return None  # somebody else's words, or nobody whom we know
     member = ctx.member
     if ctx.group is None:
         raise Refusal("introduce.private")

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import handlers
 from content.message import Reply
@@ -27,7 +27,7 @@ class Command:
     """A command: `name` after the slash, `words` in Chinese, `glued` arguments without a space.
 
     `english` are words that mean it when somebody says nothing else; when the bot is spoken to,
-    `name` does so as well.
+    `name` does so as well. With `talk` its words are talk that may get an answer, not a command.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Command:
     presets: dict[str, str]
     always: bool
     english: tuple[str, ...]
+    talk: bool = False
 
     @property
     def summary(self) -> str:
@@ -78,16 +79,18 @@ class Router:
         presets: dict[str, str] | None = None,
         always: bool = False,
         english: tuple[str, ...] = (),
+        talk: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register a command.
 
         `presets` are words that stand for it with an argument; `always` lifts the rate limit;
-        `english` holds no word that a group says to itself, like top or help.
+        `english` holds no word that a group says to itself, like top or help; with `talk`, `words`
+        are such: nothing is said of what goes wrong, and what they are worth as talk they are.
         """
 
         def register(handler: Handler) -> Handler:
             pattern = re.compile(glued) if glued else None
-            self._add(Command(name, words, handler, pattern, presets or {}, always, english))
+            self._add(Command(name, words, handler, pattern, presets or {}, always, english, talk))
             return handler
 
         return register
@@ -168,6 +171,9 @@ class Router:
                 return None
             found = self._slash(slash) if slash else self._chinese(words)
             found = found or self._in_english(words, to_us=event.addressed)
+            if found and self.commands[found.name].talk and not slash and not event.addressed:
+                own = event.sender.kind == "person" and not event.secondhand
+                return replace(found, asks=False) if own else None
         if found:
             return found
         return Match(self.fallback) if event.addressed and self.fallback else None

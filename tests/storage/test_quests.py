@@ -1,14 +1,18 @@
 """Quests in the store: a row for each member, and goals that move on once."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
 
+from content.notice import Notice
 from content.questing import Entry
-from storage import ledger, members, quests
+from handlers import deeds
+from storage import ledger, members, programmes, quests
 from storage.db import DATABASE_ERRORS, Tx
+from storage.ids import new_id
 from storage.members import Who
+from storage.programmes import Defaults
 from storage.quests import GROWING, PAYING, Goal
 from tests.storage.books import DAY, NOW, member, programme, transaction
 
@@ -123,3 +127,55 @@ def test_there_are_no_quests_without_a_member(engine: Engine) -> None:
     ):
         with pytest.raises(DATABASE_ERRORS), transaction(engine) as tx:
             write(tx)
+
+
+WATCH = """
+version = 1
+[[quest]]
+id = "watch"
+name = "看视频"
+period = "day"
+steps = [{ what = "custom.watched", n = 2, name = "看" }, "order.completed"]
+points = 9
+"""
+
+
+def _shop(tx: Tx) -> tuple[int, int]:
+    camp = new_id()
+    programmes.create(tx, camp, "营", Defaults("Asia/Shanghai", "zh", WATCH), NOW)
+    return camp, member(tx, camp)
+
+
+def _tell(tx: Tx, where: tuple[int, int], event: str, key: str, at: datetime = NOW) -> None:
+    camp, who = where
+    order = {"order": key, "amount_fen": 5} if event == "order.completed" else {}
+    notice = Notice(key=key, event=event, at=at, member_id=str(who), **order)
+    (receipt,) = deeds.take(tx, camp, [notice], actor="shop", now=NOW)
+    assert isinstance(receipt, deeds.Receipt)
+
+
+def test_what_a_shop_tells_counts_once_and_is_told_with_the_next_answer(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp, who = _shop(tx)
+        for key in ("a", "a", "b", "a"):
+            _tell(tx, (camp, who), "custom.watched", key)
+        assert ledger.account(tx, camp, who).available == 0
+        for key in ("o", "o", "o2"):
+            _tell(tx, (camp, who), "order.completed", key)
+        (entry,) = quests.get(tx, camp, who).entries
+        assert (entry.counts, entry.state, entry.points, entry.told) == ((2, 1), "paid", 9, False)
+        assert ledger.account(tx, camp, who).available == 9
+        assert tx.told == []
+
+
+@pytest.mark.parametrize(
+    ("ago", "counts"), [(timedelta(), True), (timedelta(days=1), True), (timedelta(days=2), False)]
+)
+def test_what_is_told_late_counts_for_its_day_until_the_next_is_over(
+    engine: Engine, ago: timedelta, counts: bool
+) -> None:
+    with transaction(engine) as tx:
+        camp, who = _shop(tx)
+        _tell(tx, (camp, who), "custom.watched", "a", NOW - ago)
+        entries = quests.get(tx, camp, who).entries
+        assert [entry.last for entry in entries] == [DAY - ago] * counts

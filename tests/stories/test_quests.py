@@ -10,6 +10,7 @@ from content.rulebook import shipped_document
 from handlers import occasions
 from handlers.event import Chat
 from storage import reviews
+from storage.limits import Limiter
 from storage.programmes import MAIN
 from storage.talk import Talk
 from tests.stage import Stage
@@ -75,7 +76,7 @@ def test_three_days_to_break_the_ice(engine: Engine) -> None:
     stage.says("小红", "签到")
     stage.heard()
     assert _says(stage, "小红", "欢迎小明呀，常来玩", answers=stage.person("小明")) == ""
-    assert stage.balance("小明") == 105
+    assert stage.balance("小明") == 106
     assert _says(stage, "小明", "任务").splitlines() == [
         DONE.format("3日破冰", 100),
         "📋 小明 的任务",
@@ -145,9 +146,38 @@ def test_an_introduction_where_it_is_out_of_place(engine: Engine) -> None:
         "小明，这样介绍自己：大家好，我是…（10 个字以上）🌱"
     )
     assert _says(stage, "小明", HELLO, private=True) == "自我介绍请发到群里，大家都想认识你 👋"
-    hidden = stage.person("群主", kind="anonymous_admin")
-    assert _says(stage, hidden, HELLO) == ""
+    for kind in ("anonymous_admin", "channel", "bot"):
+        assert _says(stage, stage.person(kind, kind=kind), HELLO) == ""
+        assert (
+            "不能计分" in _says(stage, stage.person(kind, kind=kind), "/introduce")
+            or kind != "channel"
+        )
+    assert _says(stage, "路人", HELLO, from_outside=True) == ""
     assert "0/3" in _says(stage, "小明", "任务")
+
+
+def test_an_introduction_is_talk_as_well(engine: Engine) -> None:
+    stage = _stage(engine, ICE + CHAT)
+    _says(stage, "小明", HELLO)
+    assert stage.balance("小明") == 1
+    assert "聊三句 ▓░░░░ 1/3" in _says(stage, "小明", "任务")
+    quiet = _says(stage, "小红", "大家好，今晚去河边露营吗，我带帐篷")  # a new member, too
+    assert "欢迎 小红" in quiet
+
+
+def test_introductions_count_where_talk_earns_nothing(engine: Engine) -> None:
+    stage = _stage(engine, f"activity.points = 0\n{ICE}")
+    assert "欢迎" in _says(stage, "小明", HELLO)
+    assert stage.balance("小明") == 0
+
+
+def test_greetings_are_not_counted_by_the_limit_of_commands(engine: Engine) -> None:
+    limiter = Limiter()
+    stage = _stage(engine, f"limits.member_per_minute = 1\n{ICE}", limiter=limiter)
+    for _ in range(5):
+        stage.says("小明", HELLO)
+    assert stage.heard().count("👋") == 1
+    assert "📋" in _says(stage, "小明", "任务")
 
 
 def test_who_greets_later_gets_no_answer(engine: Engine) -> None:
@@ -173,8 +203,9 @@ def test_who_comes_back_does_not_break_the_ice_again(engine: Engine) -> None:
     stage = _stage(engine, ICE)
     _says(stage, "小明", "签到")
     _says(stage, "小明", HELLO)
+    stage.advance(minutes=2)
     _talks(stage, "小明", 1, answers=stage.person("小红"))
-    assert stage.balance("小明") == 106
+    assert stage.balance("小明") == 107
     assert DONE.format("3日破冰", 100) in _says(stage, "小明", "任务")
     for days in (1, 30):
         stage.play(stage.event("小明", kind="left"))
@@ -183,7 +214,7 @@ def test_who_comes_back_does_not_break_the_ice_again(engine: Engine) -> None:
         stage.heard()
         assert _says(stage, "小明", HELLO) == ""
         _talks(stage, "小明", 1, answers=stage.person("小红"))
-    assert stage.balance("小明") == 108
+    assert stage.balance("小明") == 109
 
 
 def test_it_is_one_quest_in_all_groups_of_a_programme(engine: Engine) -> None:
@@ -199,7 +230,7 @@ def test_it_is_one_quest_in_all_groups_of_a_programme(engine: Engine) -> None:
     heard = _says(stage, "小明", "签到", chat=second)
     assert DONE.format("3日破冰", 100) in heard
     assert DONE.format("一周两签", 10) in heard
-    assert stage.balance("小明") == 120
+    assert stage.balance("小明") == 121
 
 
 def test_a_week_begins_on_monday_in_the_programmes_zone(engine: Engine) -> None:
