@@ -102,13 +102,22 @@ member = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("board_wish", Integer, nullable=False, server_default="0"),
     Column("called", String(100), nullable=False, server_default=""),
+    Column("spend_wish", Integer, nullable=False, server_default="0"),
     Index(None, "programme_id", "called"),
+    Index(
+        "ix_member_spend_wish",
+        "programme_id",
+        "id",
+        sqlite_where=text("spend_wish = 1"),
+        postgresql_where=text("spend_wish = 1"),
+    ),
     sqlite_with_rowid=False,
 )
 """A person in a programme, whatever the number of platforms he comes from.
 
 `called` is the name as it is looked for: its letters and digits alone (`content.names.person`).
-`board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing.
+`board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing; -2 runs the
+place, and stands on none. `spend_wish` is 1 for those alone who want to stand on that of purchases.
 """
 
 identity = Table(
@@ -298,6 +307,44 @@ earning = Table(
 
 By day first: new rows lie together, and a board of any days reads just those.
 """
+
+talked = Table(
+    "talked",
+    metadata,
+    _id("programme_id"),
+    Column("day", Date, primary_key=True),
+    _id("member_id"),
+    _number("messages"),
+    sqlite_with_rowid=False,
+)
+"""How many messages of a member counted on a day, for the board of talk."""
+
+honour = Table(
+    "honour",
+    metadata,
+    _id("programme_id"),
+    Column("week", Date, primary_key=True),
+    Column("title", String(16), primary_key=True),
+    _id("member_id"),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Who holds a title of the board (`talk`, `points`) in a week, for having led the one before it."""
+
+badge = Table(
+    "badge",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("badge", String(24), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("name", String(24), nullable=False),
+    Column("emoji", String(16), nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""A badge that a member got on a day, once, by its id in the rules; with its name and emoji of then,
+for the day on which the rules have it no more."""
 
 chore = Table(
     "chore",
