@@ -18,6 +18,7 @@ from bot.dispatcher import BusyError, Dispatcher
 from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
+from handlers import weekly
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import audit, proof, reviews
@@ -125,11 +126,20 @@ class App:
                 await self._do_all_of(programme_id)
             except (LookupError, ValueError, LedgerError) as error:
                 _log.error("what is due in programme %d fails: %s", programme_id, error)
+        await self._tell_the_week()
         waiting = await self.dispatcher.run(reviews.count_all)
         if waiting > self.reviews:
             _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
         self.reviews = waiting
         metrics.REVIEWS.set(waiting)
+
+    async def _tell_the_week(self) -> None:
+        for programme_id in await self.dispatcher.run(partial(weekly.due, now=self.clock())):
+            job = partial(weekly.announce, programme_id=programme_id, now=self.clock())
+            try:
+                await self.dispatcher.run(job)
+            except (LookupError, ValueError, LedgerError) as error:
+                _log.error("the week of programme %d cannot be told: %s", programme_id, error)
 
     async def _do_all_of(self, programme_id: int) -> None:
         done = 1

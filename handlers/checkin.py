@@ -8,9 +8,10 @@ from content import checkin as day
 from content.message import Refusal, Reply
 from handlers import makeup
 from handlers.awards import pay
+from handlers.badges import with_badges
 from handlers.context import Context
 from handlers.router import Router
-from storage import checkins, ledger, members
+from storage import badges, checkins, ledger, members
 from storage.awards import Award
 
 router = Router()
@@ -42,7 +43,8 @@ def checkin(ctx: Context) -> Reply:
         line, repair = makeup.offer(ctx, member.checkin_day)
         text = f"{reply.text}\n{line}".rstrip()
         reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
-    return ctx.with_rise(reply, (award.level for award in paid))
+    new = badges.checked_in(ctx.tx, ctx.programme, member.id, member.streak, ctx.today)
+    return with_badges(ctx, ctx.with_rise(reply, (award.level for award in paid)), new)
 
 
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:

@@ -12,6 +12,7 @@ from content.message import Refusal
 from content.notice import COMPLETED, REFUNDED, Notice
 from storage import (
     awards,
+    badges,
     deeds,
     ledger,
     levels,
@@ -120,7 +121,10 @@ def _take(work: _Work, notice: Notice) -> Receipt:
     if bought is not None and bought.refunded_fen == bought.amount_fen:
         raise Refusal("deed.order_refunded", order=notice.order)
     parts = _earn(work, notice, member_id)
-    month = _spend(work, notice, member_id) if notice.event == COMPLETED else None
+    month = None
+    if notice.event == COMPLETED:
+        month = _spend(work, notice, member_id)
+        badges.count(work.tx, work.here, member_id, "order", work.day(work.now))
     return _note(work, notice, member_id, mark, parts=parts, month=month)
 
 

@@ -1,6 +1,6 @@
 """Programmes (pools of points) and their groups: where an event belongs."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -80,6 +80,15 @@ _CHATS = Sql(
     "SELECT chat_id, title FROM chat_group WHERE platform = :platform AND state = 'active'"
     " ORDER BY id DESC LIMIT :most"
 )
+_LIVELY = Sql(
+    "SELECT g.id, g.programme_id, g.platform, g.chat_id, g.title, g.state FROM chat_group g"
+    " WHERE g.programme_id = :programme AND g.state = 'active' AND EXISTS (SELECT 1 FROM earning e"
+    " JOIN membership s ON s.programme_id = e.programme_id AND s.member_id = e.owner_id"
+    " AND s.group_id = g.id AND s.state = 'active' WHERE e.programme_id = :programme"
+    " AND e.wallet = 'points' AND e.day >= :first AND e.day <= :last AND e.kind <> 'import')"
+    " ORDER BY g.id"
+)
+_ZONES = Sql("SELECT DISTINCT zone FROM programme")
 _NEW_GROUP = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, created_ms)"
     " VALUES (:programme, :id, :platform, :chat, :title, :at)"
@@ -165,6 +174,18 @@ def group(tx: Tx, platform: str, chat_id: str) -> Group | None:
 def active_chats(tx: Tx, platform: str, most: int) -> list[tuple[str, str]]:
     """Return (chat id, title) of the groups served on a platform, newest first."""
     return [(chat, title) for chat, title in tx.all(_CHATS, platform=platform, most=most)]
+
+
+def lively(tx: Tx, programme_id: int, first: date, last: date) -> list[Group]:
+    """Return the groups in which somebody is who has earned something on those days."""
+    tx.books.write(tx)
+    rows = tx.all(_LIVELY, programme=programme_id, first=first, last=last)
+    return [Group(*row) for row in rows]
+
+
+def zones(tx: Tx) -> list[ZoneInfo]:
+    """Return the zones in which there are programmes."""
+    return [ZoneInfo(zone) for (zone,) in tx.all(_ZONES)]
 
 
 def open_group(

@@ -343,8 +343,8 @@ badge = Table(
     _to("member", "member_id"),
     sqlite_with_rowid=False,
 )
-"""A badge that a member got on a day, once, by its id in the rules; with its name and emoji of then,
-for the day on which the rules have it no more."""
+"""A badge that a member got on a day, once, by its id in the rules. It keeps its name and emoji for
+the day on which the rules have it no more."""
 
 chore = Table(
     "chore",

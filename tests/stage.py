@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from bot.hearing import hear
 from bot.worker import Outcome, Worker
 from content.message import Doing, Reply, unpack
+from handlers import weekly
 from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
 from storage import clockwork, programmes
@@ -153,6 +154,11 @@ class Stage:
             (outcome,) = self._note(self.worker.run([job]))
             while outcome.error is None and outcome.value:
                 (outcome,) = self._note(self.worker.run([job]))
+            assert outcome.error is None, outcome.error
+        (found,) = self.worker.run([partial(weekly.due, now=self.now)])
+        for programme_id in found.value:
+            job = partial(weekly.announce, programme_id=programme_id, now=self.now)
+            (outcome,) = self._note(self.worker.run([job]))
             assert outcome.error is None, outcome.error
 
     def whispers(self, who: str | Sender) -> list[str]:

@@ -1,4 +1,4 @@
-"""What members stand for: messages by day, titles of the week, badges; deeds of before are counted."""
+"""Messages by day, titles of the week and badges; what members have done before is counted."""
 
 import json
 
