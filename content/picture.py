@@ -30,8 +30,8 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True, tag="card"):
     """Who a member is: his level ('' where there are none) with the way to the next, and figures.
 
     `missing` points lead to the level `next` ('' at the top), of which `percent` of the way from
-    this level's start is done. `rank` is 0 for one who stands on no board this month. `title` is that
-    of the week, `badges` are emoji, the newest first.
+    this level's start is done. `rank` is 0 for one who stands on no board this month. `title` is
+    that of the week, `badges` are emoji, the newest first.
     """
 
     locale: str

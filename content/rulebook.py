@@ -1,8 +1,8 @@
 """Rule documents: what an operator may change without code, as a schema that refuses the rest.
 
 A key that a document leaves out has its default; a list of tables that it leaves out (`[[earn]]`,
-`[[level]]`, `[[badge]]`, `[[wallet]]`) is empty. Stored versions are read with these defaults for ever, so a
-default that changes needs a new form (`version`) of the document.
+`[[level]]`, `[[badge]]`, `[[wallet]]`) is empty. Stored versions are read with these defaults for
+ever, so a default that changes needs a new form (`version`) of the document.
 """
 
 import tomllib

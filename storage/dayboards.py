@@ -68,7 +68,7 @@ _SHOWN = (
 _WILLING = f"owner_id IN ({_SHOWN} > 0 AND a.shown = 2)"
 _BUYERS = (
     "owner_id IN (SELECT m.id FROM member m WHERE m.programme_id = :programme AND m.spend_wish = 1"
-    f" AND m.id NOT IN ({_SHOWN} = 0))"
+    f" AND NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = m.id))"
 )
 _STANDS = {
     OPT_OUT: (
@@ -89,7 +89,8 @@ _COUNT = {
 }
 _NAMES = (
     "SELECT m.id, m.name, a.shown, m.spend_wish FROM member m"
-    " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id "
+    " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
+    " AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id "
 )
 _NAMED = Sql(f"{_NAMES} IN (SELECT value FROM json_each(:ids))", postgres=f"{_NAMES} = ANY(:ids)")
 _MINE = (

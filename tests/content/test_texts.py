@@ -12,11 +12,12 @@ import pytest
 from pydantic import BaseModel
 
 from content import texts as module
-from content.rulebook import EVENTS, ExpiryRules, LimitRule
+from content.rulebook import EVENTS, PERKS, Deeds, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
 from handlers.event import SenderKind
 from handlers.router import discover
+from storage.honours import TITLES
 
 ROOT = Path(module.__file__).parents[2]
 FOLDER = ROOT / "content" / "texts"
@@ -107,6 +108,10 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
+    windows = (*WINDOWS, "lastweek", "lastmonth")
+    made |= {f"top.{of}_{window}" for of in ("talk", "spend") for window in windows}
+    made |= {f"title.{title}" for title in TITLES} | {f"weekly.{title}" for title in TITLES}
+    made |= {f"badge.{what}" for what in get_args(Deeds)} | {f"perk.{perk}" for perk in PERKS}
     made |= {f"command.{name}" for name in discover().commands}
     assert made - table.keys() == set()
 
@@ -138,7 +143,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     code = "\n".join(text for _, text in _literals())
     table = _table(FOLDER / "zh.toml")
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
-    made += ("earn.", "per.", "expiry.", "kind.")
+    made += ("earn.", "per.", "expiry.", "kind.", "title.", "weekly.", "badge.", "perk.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]
