@@ -6,7 +6,7 @@ from msgspec import structs
 
 from content import checkin as day
 from content.message import Refusal, Reply
-from handlers import makeup
+from handlers import makeup, tags
 from handlers.awards import pay
 from handlers.badges import with_badges
 from handlers.context import Context
@@ -43,6 +43,8 @@ def checkin(ctx: Context) -> Reply:
         line, repair = makeup.offer(ctx, member.checkin_day)
         text = f"{reply.text}\n{line}".rstrip()
         reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
+    if any(award.level for award in paid):
+        tags.wear(ctx.tx, ctx.programme, ctx.now, [member.id])
     new = badges.checked_in(ctx.tx, ctx.programme, member.id, member.streak, ctx.today)
     return with_badges(ctx, ctx.with_rise(reply, (award.level for award in paid)), new)
 

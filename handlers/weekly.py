@@ -14,6 +14,7 @@ from content.caps import Cap
 from content.message import Reply
 from content.names import isolate
 from content.texts import Texts, texts
+from handlers import tags
 from storage import awards, badges, chores, dayboards, honours, outbox, programmes
 from storage.chores import Chore
 from storage.dayboards import Span
@@ -61,6 +62,8 @@ def announce(tx: Tx, programme_id: int, now: datetime) -> Became:
     crowned = {title: _leaders(places) for title, places in led.items()}
     for title, leaders in crowned.items():
         _crown(tx, here, title, leaders, monday, now)
+    held = {*honours.holders(tx, here.id, monday), *honours.holders(tx, here.id, monday - _WEEK)}
+    tags.wear(tx, here, now, sorted(held))
     if not any(led.values()):
         return "quiet"
     left = datetime.combine(monday, UNTIL, here.zone) - now

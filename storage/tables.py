@@ -141,11 +141,13 @@ membership = Table(
     _id("member_id"),
     Column("state", String(16), nullable=False, server_default="active"),
     Column("joined_ms", BigInteger, nullable=False),
+    Column("tag", String(24), nullable=False, server_default=""),
     _to("member", "member_id"),
     Index(None, "programme_id", "member_id"),
     sqlite_with_rowid=False,
 )
-"""Who is, or was, in which group."""
+"""Who is, or was, in which group, and what the tag beside his name stands for there: a level or a
+title (`storage.tags`)."""
 
 MEMBER_BUCKETS = ("available", "pending", "held", "debt")
 PROGRAMME_BUCKETS = ("issued", "redeemed", "expired", "clawed_back", "compensation")

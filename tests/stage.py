@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from bot.hearing import hear
 from bot.worker import Outcome, Worker
 from content.message import Doing, Reply, unpack
-from handlers import weekly
+from handlers import tags, weekly
 from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
 from handlers.router import Router, discover
 from storage import clockwork, programmes
@@ -155,11 +155,12 @@ class Stage:
             while outcome.error is None and outcome.value:
                 (outcome,) = self._note(self.worker.run([job]))
             assert outcome.error is None, outcome.error
-        (found,) = self.worker.run([partial(weekly.due, now=self.now)])
-        for programme_id in found.value:
-            job = partial(weekly.announce, programme_id=programme_id, now=self.now)
-            (outcome,) = self._note(self.worker.run([job]))
-            assert outcome.error is None, outcome.error
+        for due, do in ((weekly.due, weekly.announce), (tags.due, tags.look)):
+            (found,) = self.worker.run([partial(due, now=self.now)])
+            for programme_id in found.value:
+                job = partial(do, programme_id=programme_id, now=self.now)
+                (outcome,) = self._note(self.worker.run([job]))
+                assert outcome.error is None, outcome.error
 
     def whispers(self, who: str | Sender) -> list[str]:
         """Return what was written to somebody in private since the beginning."""

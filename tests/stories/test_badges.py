@@ -44,7 +44,7 @@ def test_badges_are_shown_with_their_day_and_what_comes_next(room: Stage) -> Non
         "👉 接下来：",
         "🌿 十次相见 — 签到满 10 天（8/10）",
         "🌕 月满一轮 — 连续签到 30 天（8/30）",
-        "💬 话匣子 — 群里聊满 100 条（0/100）",
+        "🎁 有心人 — 送出的心意被收下 1 份（0/1）",
     ]
     assert _buttons(reply) == ["checkin", "me", "top week"]
 
@@ -54,7 +54,10 @@ def test_a_broken_streak_begins_anew_and_takes_no_badge(room: Stage) -> None:
     room.advance(days=5)
     shown = _badges(room, "小明")
     assert "🔥 七日之约 · 2026-03-10" in shown
-    assert "（0/30）" in shown
+    room.says("小明", "签到")
+    shown = _badges(room, "小明")
+    assert "（9/10）" in shown
+    assert "🌕 月满一轮 — 连续签到 30 天（1/30）" in shown
 
 
 def test_who_has_none_yet_is_shown_the_way(room: Stage) -> None:
@@ -104,7 +107,8 @@ def test_an_accepted_gift_brings_the_giver_a_badge_and_a_declined_one_none(stage
     assert "🏅 小明 得到徽章 🎁 有心人 第一份心意，送到了" in stage.heard()
     stage.taps("小红", offered[0])
     assert "有心人" not in stage.heard()
-    assert "🎁 有心人" not in _badges(stage, "小红")
+    assert "🎁 有心人 ·" in _badges(stage, "小明")
+    assert "🎁 有心人 ·" not in _badges(stage, "小红")
 
 
 def test_new_rules_reward_what_was_done_before(stage: Stage) -> None:

@@ -278,7 +278,7 @@ def _buys(stage: Stage, who: str, yuan: int) -> None:
             MAIN,
             [
                 Notice(
-                    key=f"{who}{yuan}", event="order.completed", at=stage.now, order=f"{who}{yuan}",
+                    key=f"k{yuan}", event="order.completed", at=stage.now, order=f"{yuan}",
                     platform="telegram", user_id=stage.person(who).id, amount_fen=yuan * 100,
                 )
             ],

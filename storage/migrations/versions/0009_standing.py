@@ -73,6 +73,8 @@ def upgrade() -> None:
     )
     wish = sa.Column("spend_wish", sa.Integer(), server_default="0", nullable=False)
     op.add_column("member", wish)
+    tag = sa.Column("tag", sa.String(length=24), server_default="", nullable=False)
+    op.add_column("membership", tag)
     willing = sa.text("spend_wish = 1")
     op.create_index(
         "ix_member_spend_wish",
@@ -127,5 +129,6 @@ def downgrade() -> None:
     """Undo. What was counted stays in the accounts: nothing reads it there."""
     op.drop_index("ix_member_spend_wish", table_name="member")
     op.drop_column("member", "spend_wish")
+    op.drop_column("membership", "tag")
     for table in ("badge", "honour", "talked"):
         op.drop_table(table)
