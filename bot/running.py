@@ -140,9 +140,13 @@ class App:
     ) -> None:
         """Do something in each programme in which it is due, apart from the others."""
         now = self.clock()
-        for programme_id in await self.dispatcher.run(partial(due, now=now)):
+        for programme_id in await self.dispatcher.run(lambda tx: due(tx, now)):
+
+            def job(tx: Tx, id_: int = programme_id) -> Any:
+                return do(tx, id_, now)
+
             try:
-                await self.dispatcher.run(partial(do, programme_id=programme_id, now=now))
+                await self.dispatcher.run(job)
             except (LookupError, ValueError, LedgerError) as error:
                 _log.error("%s in programme %d fails: %s", do.__name__, programme_id, error)
 
