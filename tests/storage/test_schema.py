@@ -27,7 +27,7 @@ from tests.storage.books import (
 )
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
-BEFORE_BADGES = "0006"
+BEFORE_BADGES = "0007"
 GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
 
 

@@ -306,7 +306,7 @@ def test_the_board_of_purchases_shows_those_who_ask_for_it_and_no_amount(stage: 
         stage.says(who, "现身 消费榜")
         assert "消费榜上有你了" in stage.heard()
     seen = _board(stage, "小红", "消费榜 月")
-    assert seen.splitlines()[2:4] == ["🥇 小明 · 💎 前排", "🥈 小红 · 🌱 在榜"]
+    assert seen.splitlines()[2:4] == ["🥇 小明 · 💎 前排 · 🌟 积分之星", "🥈 小红 · 🌱 在榜"]
     assert "👉 小红：第 2 名（共 2 人），🌱 在榜" in seen
     assert not {"731", "412", "97"} & set(re.findall(r"[0-9]+", seen))
     assert absent in _board(stage, "小刚", "/top consume month")
