@@ -1,6 +1,6 @@
-"""Boards: the best of the day, week, month and of all time; one's own rank is always shown.
+"""Boards: the best of the day, week, month and of all time, in points, in talk, in purchases.
 
-Who does not want to stand there says so, and says when he wants to again.
+One's own rank is always shown; of purchases a band, never an amount.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from content.texts import LOCALES, texts
 from content.windows import Window
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards, dayboards, honours, members
+from storage import boards, dayboards, honours
 from storage.dayboards import Of, Span
 from storage.standings import Board, Place
 
@@ -49,9 +49,6 @@ _WORDS = {
 _CHECKIN = "签到"  # pays by the category that the rules say
 _KIND_WORDS = ("热聊", "消费", "互动", "日常", _CHECKIN)
 _OF: dict[str, Of] = {"talk": "talk", "热聊": "talk", "spend": "spend"}
-_SPENDING = ("消费榜", "消费", "spend")
-"""Words that ask for a place on the board of purchases, or to leave it."""
-_PLACE = rf"\s*(?:{'|'.join(_SPENDING)})"
 _BANDS = ((0.1, "top.band_high"), (0.4, "top.band_middle"), (1.0, "top.band_low"))
 """What is told of purchases instead of amounts: up to which part of the board one stands."""
 _MEDALS = {1: "🥇", 2: "🥈", 3: "🥉"}
@@ -237,43 +234,3 @@ def _tabs(ctx: Context, shown: _Asked) -> Buttons:
         label = ctx.texts.say("button.top_talk")
         below.append(Button(label, f"top {shown.window} talk {_HERE}"))
     return (row, tuple(below)) if below else (row,)
-
-
-@router.command("hide", "隐身", glued=_PLACE)
-def hide(ctx: Context) -> Reply:
-    """Stand on no board from now on, or only not on that of purchases."""
-    buttons = ctx.row("show", "points")
-    only = _of_spending(ctx)
-    _may_wish(ctx)
-    members.wish_spending(ctx.tx, ctx.programme.id, ctx.member.id, wish=False)
-    if only:
-        return ctx.say("hide.spending", name=ctx.name, private=True)
-    members.wish(ctx.tx, ctx.programme.id, ctx.member.id, -1)
-    return ctx.say("hide.done", name=ctx.name, buttons=buttons, private=True)
-
-
-def _of_spending(ctx: Context) -> bool:
-    """Whether the board of purchases alone is meant. Refuses other words."""
-    if ctx.args and ctx.args.lower() not in _SPENDING:
-        raise Refusal("show.usage", given=isolate(clean_name(ctx.args[:20], fallback="…")))
-    return bool(ctx.args)
-
-
-def _may_wish(ctx: Context) -> None:
-    if ctx.member and ctx.event.sender.role == "owner":
-        raise Refusal("top.aside", name=ctx.name)
-
-
-@router.command("show", "现身", glued=_PLACE)
-def show(ctx: Context) -> Reply:
-    """Stand on the boards again, or on that of purchases as well."""
-    spending = _of_spending(ctx)
-    _may_wish(ctx)
-    if spending:
-        members.wish_spending(ctx.tx, ctx.programme.id, ctx.member.id, wish=True)
-    if not spending or ctx.member.board_wish < 0:
-        members.wish(ctx.tx, ctx.programme.id, ctx.member.id, 1)
-    buttons = ctx.row("top week", "hide")
-    if spending:
-        return ctx.say("show.spending", name=ctx.name, buttons=buttons, private=True)
-    return ctx.say("show.done", name=ctx.name, buttons=buttons, private=True)

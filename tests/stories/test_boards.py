@@ -328,6 +328,12 @@ def test_a_place_on_another_board_is_not_understood(room: Stage, words: str) -> 
     assert "是哪张榜？" in room.heard()
 
 
+@pytest.mark.parametrize("words", ["隐身 衣好看吗", "现身 吧小红", "隐身术"])
+def test_talk_that_begins_with_the_word_is_talk(room: Stage, words: str) -> None:
+    room.says("小明", words)
+    assert room.heard() == ""
+
+
 def test_who_runs_the_place_stands_on_no_board(stage: Stage) -> None:
     boss = stage.person("店长", role="owner")
     stage.says(boss, "签到")
