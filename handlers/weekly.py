@@ -16,6 +16,7 @@ from content.names import isolate
 from content.texts import Texts, texts
 from handlers import tags
 from storage import awards, badges, chores, dayboards, honours, outbox, programmes
+from storage.books import POINTS
 from storage.chores import Chore
 from storage.dayboards import Span
 from storage.db import Tx
@@ -60,6 +61,8 @@ def announce(tx: Tx, programme_id: int, now: datetime) -> Became:
         return "off"
     led = {title: _places(tx, here, title, monday) for title in TITLES}
     crowned = {title: _leaders(places) for title, places in led.items()}
+    everybody = {place.member_id for leaders in crowned.values() for place in leaders}
+    tx.books.load(tx, here.id, POINTS, everybody)  # locked in the order of all
     for title, leaders in crowned.items():
         _crown(tx, here, title, leaders, monday, now)
     held = {*honours.holders(tx, here.id, monday), *honours.holders(tx, here.id, monday - _WEEK)}
@@ -72,7 +75,7 @@ def announce(tx: Tx, programme_id: int, now: datetime) -> Became:
         return "late"
     words = "\n".join(_words(texts(here.locale), here, monday, led, crowned))
     reply = Reply(words, once=True, life_s=max(60, int(left.total_seconds())))
-    for group in programmes.lively(tx, here.id, monday - _WEEK, monday - _DAY):
+    for group in programmes.lively(tx, here.id, monday - _WEEK):
         outbox.say(
             tx,
             programme_id=here.id,

@@ -82,10 +82,10 @@ _CHATS = Sql(
 )
 _LIVELY = Sql(
     "SELECT g.id, g.programme_id, g.platform, g.chat_id, g.title, g.state FROM chat_group g"
-    " WHERE g.programme_id = :programme AND g.state = 'active' AND EXISTS (SELECT 1 FROM earning e"
-    " JOIN membership s ON s.programme_id = e.programme_id AND s.member_id = e.owner_id"
-    " AND s.group_id = g.id AND s.state = 'active' WHERE e.programme_id = :programme"
-    " AND e.wallet = 'points' AND e.day >= :first AND e.day <= :last AND e.kind <> 'import')"
+    " WHERE g.programme_id = :programme AND g.state = 'active' AND EXISTS (SELECT 1"
+    " FROM membership s JOIN account a ON a.programme_id = s.programme_id"
+    " AND a.owner_id = s.member_id AND a.wallet = 'points' AND a.earned_day >= :since"
+    " WHERE s.programme_id = g.programme_id AND s.group_id = g.id AND s.state = 'active')"
     " ORDER BY g.id"
 )
 _ZONES = Sql("SELECT DISTINCT zone FROM programme")
@@ -176,10 +176,10 @@ def active_chats(tx: Tx, platform: str, most: int) -> list[tuple[str, str]]:
     return [(chat, title) for chat, title in tx.all(_CHATS, platform=platform, most=most)]
 
 
-def lively(tx: Tx, programme_id: int, first: date, last: date) -> list[Group]:
-    """Return the groups in which somebody is who has earned something on those days."""
+def lively(tx: Tx, programme_id: int, since: date) -> list[Group]:
+    """Return the groups in which somebody is who has earned something since a day."""
     tx.books.write(tx)
-    rows = tx.all(_LIVELY, programme=programme_id, first=first, last=last)
+    rows = tx.all(_LIVELY, programme=programme_id, since=since)
     return [Group(*row) for row in rows]
 
 
