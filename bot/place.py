@@ -67,6 +67,7 @@ def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place
         came=came,
         asks=programme.rules.welcome.asks,
     )
+    _set_aside(tx, programme, event, person)
     inside = person.state == "active"
     return nobody._replace(person=person if inside else None, outside="who.left")
 
@@ -91,7 +92,14 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
         return Place(programme, group, None, receipt)
     asks = programme.rules.welcome.asks
     person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, asks=asks)
+    _set_aside(tx, programme, event, person)
     return Place(programme, group, person, receipt)
+
+
+def _set_aside(tx: Tx, programme: Programme, event: Event, person: Member) -> None:
+    """Take who runs the place from the boards: they are for the members."""
+    if event.sender.role == "owner" and person.board_wish != members.RUNS_IT:
+        members.wish(tx, programme.id, person.id, members.RUNS_IT)
 
 
 def _counts(event: Event, receipt: Sent, now: datetime) -> bool:

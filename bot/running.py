@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import datetime, time
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,13 @@ from bot.dispatcher import BusyError, Dispatcher
 from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
+from handlers import tags, weekly
 from handlers.clock import run_programme, with_work
 from handlers.greeting import run_due
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import arrivals, audit, proof, reviews
-from storage.db import DATABASE_ERRORS, reading
+from storage.db import DATABASE_ERRORS, Tx, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
 from storage.movement import LedgerError
@@ -128,6 +130,8 @@ class App:
                 await self._do_all_of(programme_id)
             except (LookupError, ValueError, LedgerError) as error:
                 _log.error("what is due in programme %d fails: %s", programme_id, error)
+        await self._do_each(weekly.due, weekly.announce)
+        await self._do_each(tags.due, tags.look)
         waiting = await self.dispatcher.run(reviews.count_all)
         if waiting > self.reviews:
             _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
@@ -144,6 +148,21 @@ class App:
                 await self.dispatcher.run(job)
             except (LookupError, ValueError) as error:
                 _log.error("nobody is greeted in programme %d: %s", programme_id, error)
+
+    async def _do_each(
+        self, due: Callable[[Tx, datetime], list[int]], do: Callable[[Tx, int, datetime], Any]
+    ) -> None:
+        """Do something in each programme in which it is due, apart from the others."""
+        now = self.clock()
+        for programme_id in await self.dispatcher.run(lambda tx: due(tx, now)):
+
+            def job(tx: Tx, id_: int = programme_id) -> Any:
+                return do(tx, id_, now)
+
+            try:
+                await self.dispatcher.run(job)
+            except (LookupError, ValueError, LedgerError) as error:
+                _log.error("%s in programme %d fails: %s", do.__name__, programme_id, error)
 
     async def _do_all_of(self, programme_id: int) -> None:
         done = 1

@@ -3,10 +3,12 @@
 import re
 from typing import NamedTuple
 
-from content.rulebook import GiftRules
+from content.rulebook import GiftRules, LevelRule
 
 BACK_H = 24
 """For so many hours nobody gives to one who has just given to him: that would be a swap."""
+QUOTA_2X = "gift_quota_2x"
+"""The perk of a level that doubles what may be given in a day."""
 READINGS_MAX = 4
 """Numbers in the words that are tried as the amount: each one asks the store for a name."""
 _AMOUNT = re.compile(
@@ -56,6 +58,14 @@ class Case(NamedTuple):
     given_times: int
     given_points: int
     back: bool
+
+
+def quota(rules: GiftRules, level: LevelRule | None) -> GiftRules:
+    """Return the rules as they are for a giver of a level, who may have a perk."""
+    if level is None or QUOTA_2X not in level.perks:
+        return rules
+    twice = {"per_day_points": rules.per_day_points * 2, "per_day_n": rules.per_day_n * 2}
+    return rules.model_copy(update=twice)
 
 
 def forbids(rules: GiftRules, case: Case) -> str | None:

@@ -7,7 +7,15 @@ from typing import Literal, NamedTuple
 from content import welcome
 from content.earning import Deed, multiplier
 from content.questrules import StepRule
-from content.rulebook import EarnRule, LevelRule, PointRules, Rulebook, WalletRule, exact
+from content.rulebook import (
+    BadgeRule,
+    EarnRule,
+    LevelRule,
+    PointRules,
+    Rulebook,
+    WalletRule,
+    exact,
+)
 from content.ruleterms import Named
 
 REBATE_PCT_MAX, REBATE_PCT_MIN = Fraction(3), Fraction(1, 2)
@@ -104,10 +112,13 @@ def _rebate(rules: Rulebook) -> Iterator[Finding]:
 
 
 def _names(rules: Rulebook) -> Iterator[Finding]:
-    things: list[tuple[str, PointRules | EarnRule | LevelRule | WalletRule | Named | StepRule]]
+    things: list[
+        tuple[str, PointRules | EarnRule | LevelRule | BadgeRule | WalletRule | Named | StepRule]
+    ]
     things = [("programme.point", rules.programme.point)]
     things += [(f"earn.{rule.id}", rule) for rule in rules.earn]
     things += [(f"level.{level.id}", level) for level in rules.level]
+    things += [(f"badge.{badge.id}", badge) for badge in rules.badge]
     things += [(f"wallet.{wallet.id}", wallet) for wallet in rules.wallet]
     things += [(f"quest.{quest.id}", quest) for quest in rules.quest]
     things += [
@@ -118,6 +129,7 @@ def _names(rules: Rulebook) -> Iterator[Finding]:
     things += [(f"survey.{survey.id}", survey) for survey in rules.survey]
     named = [(f"{key}.name", thing.name or "") for key, thing in things]
     named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
+    named += [(f"badge.{b.id}.words.{e}", said) for b in rules.badge for e, said in b.words.items()]
     for key, name in (*named, *welcome.spoken(rules.welcome)):
         for word, reason in FORBIDDEN.items():
             if word in "".join(name.split()):

@@ -30,7 +30,8 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True, tag="card"):
     """Who a member is: his level ('' where there are none) with the way to the next, and figures.
 
     `missing` points lead to the level `next` ('' at the top), of which `percent` of the way from
-    this level's start is done. `rank` is 0 for one who stands on no board this month.
+    this level's start is done. `rank` is 0 for one who stands on no board this month. `title` is
+    that of the week, `badges` are emoji, the newest first.
     """
 
     locale: str
@@ -44,6 +45,8 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True, tag="card"):
     next: str = ""
     missing: int = 0
     percent: int = 0
+    title: str = ""
+    badges: str = ""
 
 
 class QrCode(msgspec.Struct, frozen=True, omit_defaults=True, tag="qr"):

@@ -1,8 +1,8 @@
 """Rule documents: what an operator may change without code, as a schema that refuses the rest.
 
 A key that a document leaves out has its default; a list of tables that it leaves out (`[[earn]]`,
-`[[level]]`, `[[wallet]]`, `[[quest]]`) is empty. Stored versions are read with these defaults for
-ever, so a default that changes needs a new form (`version`) of the document.
+`[[level]]`, `[[badge]]`, `[[wallet]]`, `[[quest]]`) is empty. Stored versions are read with these
+defaults for ever, so a default that changes needs a new form (`version`) of the document.
 """
 
 import tomllib
@@ -42,6 +42,10 @@ EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured"
 CUSTOM = "custom."
 """Events of this prefix are the operator's own: they come in through the signed webhook."""
 
+Sentence = Annotated[
+    str, Field(pattern=r"^\S(.{0,58}\S)?$", description="1 to 60 characters on one line")
+]
+Emoji = Annotated[str, Field(pattern=r"^[^\sA-Za-z\u4e00-\u9fff]{1,8}$", description="an emoji")]
 EventName = Annotated[
     str,
     Field(
@@ -53,6 +57,12 @@ StackFactor = Literal["base", "category", "level", "streak", "campaign"]
 FACTORS: tuple[StackFactor, ...] = get_args(StackFactor)
 Platform = Literal["telegram", "wecom", "local"]
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+Perk = Literal["gift_quota_2x"]
+"""What a level can bring: only what does something is known, so that nothing empty is promised."""
+PERKS: tuple[Perk, ...] = get_args(Perk)
+Deeds = Literal["checkin", "streak", "talk", "gift", "order", "title"]
+"""What a badge can be for: days checked in, in all or in a row; messages that counted; gifts that
+were accepted; orders; weeks with a title of the board."""
 Downgrade = Literal["none", "one_down", "balance_based"]
 DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)
 """How a level is lost, the mildest way first."""
@@ -202,11 +212,15 @@ class EarnRule(_Rules):
 
 
 class LevelRule(_Named):
-    """A level: from how many qualifying points, and by what everything earned is multiplied."""
+    """A level: from how many qualifying points, and by what everything earned is multiplied.
+
+    `perks` are what else it brings: `gift_quota_2x` doubles what a member may give in a day.
+    """
 
     id: Id
     min: Annotated[int, Field(ge=0, le=1_000_000_000)]
     multiplier: Factor = 1.0
+    perks: Many[Perk] = ()
 
 
 class LevelsRules(_Rules):
@@ -297,9 +311,37 @@ class LimitRules(_Rules):
 
 
 class BoardRules(_Rules):
-    """How many places a board shows."""
+    """How many places a board shows, and what the bot does about boards by itself.
+
+    `announce` tells the groups each Monday at `announce_hour` (of the programme's zone, or until
+    noon) who led the week; whoever did gets `winner_points`. `tags` shows a member's level or title
+    beside his name, where the platform can.
+    """
 
     places: Annotated[int, Field(ge=3, le=50)] = 10
+    announce: Literal["weekly", "off"] = "weekly"
+    announce_hour: Annotated[int, Field(ge=0, le=11)] = 9
+    winner_points: Annotated[int, Field(ge=0, le=1_000)] = 0
+    tags: Literal["level", "title", "off"] = "off"
+
+
+class BadgeWhen(_Rules):
+    """What a badge is for, and how much of it."""
+
+    what: Deeds
+    n: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class BadgeRule(_Named):
+    """A badge: granted once, when its number is reached, and kept whatever comes after.
+
+    `words` are said, by language, when somebody gets it.
+    """
+
+    id: Id
+    emoji: Emoji
+    words: dict[Language, Sentence] = {}
+    when: BadgeWhen
 
 
 class PrivacyRules(_Rules):
@@ -323,6 +365,7 @@ class Rulebook(_Rules):
     activity: ActivityRules = ActivityRules()
     earn: Many[EarnRule] = ()
     level: Many[LevelRule] = ()
+    badge: Many[BadgeRule] = ()
     levels: LevelsRules = LevelsRules()
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
@@ -394,7 +437,8 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
 
 
 def _of_names(rules: Rulebook) -> Iterator[_Conflict]:
-    for section, items in (("earn", rules.earn), ("level", rules.level), ("wallet", rules.wallet)):
+    for section in ("earn", "level", "badge", "wallet"):
+        items: Many[EarnRule | LevelRule | BadgeRule | WalletRule] = getattr(rules, section)
         ids = [item.id for item in items]
         taken = {"earn": RESERVED, "wallet": (POINTS,)}.get(section, ())
         for id_ in sorted({id_ for id_ in ids if ids.count(id_) > 1 or id_ in taken}):

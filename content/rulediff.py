@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any, NamedTuple
 
-from content.rulebook import DOWNGRADES, PLATFORMS, LimitRule, Rulebook, exact
+from content.rulebook import DOWNGRADES, PERKS, PLATFORMS, LimitRule, Rulebook, exact
 
 Value = str | int | float | bool
 Terms = dict[str, Fraction | float]
@@ -34,7 +34,7 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     """Return the keys of the terms that get worse for members, sorted.
 
     Each term is judged by itself: something better elsewhere does not make up for it. Limits of
-    commands, the places of boards and the programme's own budget are no terms.
+    commands, the places and announcements of boards and the programme's own budget are no terms.
     """
     before, after = _terms(old), _terms(new)
     less = {key for key, value in before.items() if after.get(key, -inf) < value}
@@ -108,6 +108,7 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
         yield "welcome.double", exact(welcome.double)
         for name in welcome.double_categories:
             yield f"welcome.double_categories.{name}", 1
+    yield "boards.winner_points", rules.boards.winner_points
     yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)
@@ -165,6 +166,11 @@ def _of_levels(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
         yield f"level.{level.id}", 1
         yield f"level.{level.id}.min", -level.min
         yield f"level.{level.id}.multiplier", exact(level.multiplier)
+        for perk in PERKS:
+            yield f"level.{level.id}.perks.{perk}", int(perk in level.perks)
+    for badge in rules.badge:
+        yield f"badge.{badge.id}", 1
+        yield f"badge.{badge.id}.when.{badge.when.what}", -badge.when.n
     levels = rules.levels
     yield "levels.window_days", levels.window_days
     yield "levels.grace_days", levels.grace_days

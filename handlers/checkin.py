@@ -6,12 +6,13 @@ from msgspec import structs
 
 from content import checkin as day
 from content.message import Refusal, Reply
-from handlers import makeup, occasions
+from handlers import makeup, occasions, tags
 from handlers.awards import pay
+from handlers.badges import with_badges
 from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
-from storage import checkins, ledger, members
+from storage import badges, checkins, ledger, members
 from storage.awards import Award
 
 router = Router()
@@ -50,7 +51,11 @@ def checkin(ctx: Context) -> Reply:
         line, repair = makeup.offer(ctx, member.checkin_day)
         text = f"{reply.text}\n{line}".rstrip()
         reply = structs.replace(reply, text=text, buttons=(*repair, *buttons))
-    return ctx.with_lines(ctx.with_rise(reply, (award.level for award in paid)), lines)
+    if any(award.level for award in paid):
+        tags.wear(ctx.tx, ctx.programme, ctx.now, [member.id])
+    new = badges.checked_in(ctx.tx, ctx.programme, member.id, member.streak, ctx.today)
+    reply = ctx.with_rise(reply, (award.level for award in paid))
+    return ctx.with_lines(with_badges(ctx, reply, new), lines)
 
 
 def _first_days(ctx: Context) -> str:

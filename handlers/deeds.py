@@ -15,6 +15,7 @@ from handlers import occasions
 from handlers.occasions import Occasion
 from storage import (
     awards,
+    badges,
     deeds,
     ledger,
     levels,
@@ -134,10 +135,13 @@ def _take(work: _Work, notice: Notice) -> Receipt:
     if bought is not None and bought.refunded_fen == bought.amount_fen:
         raise Refusal("deed.order_refunded", order=notice.order)
     parts = _earn(work, notice, member_id)
-    month = _spend(work, notice, member_id) if notice.event == COMPLETED else None
     at, day = min(notice.at, work.now), work.day(notice.at)
     occasion = Occasion(notice.event, member_id, at, day, notice.key)
     occasions.tell(work.tx, work.here, occasion, work.now, aloud=False)
+    month = None
+    if notice.event == COMPLETED:
+        month = _spend(work, notice, member_id)
+        badges.count(work.tx, work.here, member_id, "order", work.day(work.now))
     return _note(work, notice, member_id, mark, parts=parts, month=month)
 
 

@@ -11,12 +11,14 @@ from content import gifting
 from content.gifting import BACK_H, Case, Reading
 from content.message import Button, Refusal, Reply
 from content.names import clean_name, isolate
+from content.rulebook import BadgeRule, GiftRules
 from handlers import occasions, whom
+from handlers.badges import with_badges
 from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
 from handlers.whom import Whom
-from storage import gifts, ledger, members
+from storage import badges, gifts, ledger, levels, members
 from storage.gifts import End, Gift
 from storage.movement import InsufficientError, Posting
 
@@ -81,8 +83,7 @@ def _asked(ctx: Context) -> tuple[Whom, Reading]:
     if readings and not called and not plain:
         given = isolate(clean_name(readings[-1].name, fallback="…"))
         raise Refusal("whom.unnamed", who=given, amount=min(readings[-1].amount, 10**6))
-    rules = ctx.rules.redeem.gift
-    has = ledger.account(ctx.tx, ctx.programme.id, ctx.member.id)
+    rules, has = _rules(ctx), ledger.account(ctx.tx, ctx.programme.id, ctx.member.id)
     raise Refusal(
         "gift.usage",
         name=ctx.name,
@@ -93,7 +94,7 @@ def _asked(ctx: Context) -> tuple[Whom, Reading]:
 
 
 def _offer(ctx: Context, receiver: Whom, asked: Reading) -> Reply:
-    rules, giver = ctx.rules.redeem.gift, ctx.member
+    rules, giver = _rules(ctx), ctx.member
     case = _case(ctx, receiver, asked.amount)
     why = gifting.forbids(rules, case)
     if why is not None:
@@ -125,6 +126,12 @@ def _offer(ctx: Context, receiver: Whom, asked: Reading) -> Reply:
     return Reply(reply.text, ((yes, no), (back,)), alone=True)
 
 
+def _rules(ctx: Context) -> GiftRules:
+    """Return the rules for what the asker gives: his level may let him give more."""
+    has = ledger.account(ctx.tx, ctx.programme.id, ctx.member.id)
+    return gifting.quota(ctx.rules.redeem.gift, levels.held(ctx.rules, has))
+
+
 def _case(ctx: Context, receiver: Whom, amount: int) -> Case:
     """Look at everything that the rules ask, with the giver's account locked."""
     tx, programme_id, giver = ctx.tx, ctx.programme.id, ctx.member
@@ -150,7 +157,7 @@ def _days(ctx: Context, since: datetime) -> int:
 
 
 def _refusal(ctx: Context, key: str, receiver: Whom, case: Case) -> Refusal:
-    rules = ctx.rules.redeem.gift
+    rules = _rules(ctx)
     return Refusal(
         key,
         name=ctx.name,
@@ -178,6 +185,7 @@ def _pressed(ctx: Context) -> Reply:
     offered = gifts.get(ctx.tx, ctx.programme.id, number) if number < _ID_END else None
     if found is None or offered is None or not ctx.event.genuine:
         raise Refusal("gift.gone")
+    new: list[BadgeRule] = []
     wanted = _PRESSES[found[1]]
     meant = offered.giver_id if wanted == "taken_back" else offered.receiver_id
     if presser.id != meant:
@@ -202,7 +210,10 @@ def _pressed(ctx: Context) -> Reply:
             _note_given(ctx, offered)
         # else it ended this very moment, elsewhere
         offered = offered._replace(state=wanted) if done else _again(ctx, offered)
-    return _tell(ctx, offered, _TOLD[offered.state])
+        if done and wanted == gifts.ACCEPTED:
+            new = badges.count(ctx.tx, ctx.programme, offered.giver_id, "gift", ctx.today)
+    told = _tell(ctx, offered, _TOLD[offered.state])
+    return with_badges(ctx, told, new, _name(ctx, offered.giver_id)) if new else told
 
 
 def _note_given(ctx: Context, given: Gift) -> None:

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from content.checkin import Repair, makeup_days, makeup_price, makeup_worthwhile
 from content.message import Button, Buttons, Refusal, Reply
 from content.names import clean_name, isolate
+from handlers.badges import with_badges
 from handlers.context import Context
 from handlers.router import Router
-from storage import checkins, ledger
+from storage import badges, checkins, ledger
 from storage.movement import PROGRAMME, InsufficientError, Posting, Side
 
 router = Router()
@@ -125,7 +126,8 @@ def _repair(ctx: Context, day: date, price: int) -> Reply:
         raise Refusal("makeup.known", name=ctx.name, day=_words(day), buttons=ctx.row("checkin"))
     if price:
         _pay(ctx, day, price)
-    return ctx.say(
+    new = badges.checked_in(ctx.tx, ctx.programme, member_id, ctx.member.streak, ctx.today)
+    reply = ctx.say(
         "makeup.done_paid" if price else "makeup.done",
         name=ctx.name,
         day=_words(day),
@@ -135,6 +137,7 @@ def _repair(ctx: Context, day: date, price: int) -> Reply:
         buttons=ctx.row("checkin", "points"),
         private=True,
     )
+    return with_badges(ctx, reply, new)
 
 
 def _pay(ctx: Context, day: date, price: int) -> None:

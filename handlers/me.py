@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 
+from content import windows
 from content.checkin import streak_now
 from content.levels import to_next
 from content.message import Reply
 from content.picture import Card
 from handlers.context import Context
 from handlers.router import Router
-from storage import boards, ledger, levels, members
+from storage import badges, boards, honours, ledger, levels, members
 
 router = Router()
+BADGES_MAX = 8
+"""So many fit into the picture."""
 
 
 @router.command("me", "名片", "我的名片", english=("my card",))
@@ -25,6 +28,8 @@ def me(ctx: Context) -> Reply:
     level = levels.held(ctx.rules, has) if len(ctx.rules.level) > 1 else None
     ahead = to_next(ctx.rules, max(has.qualifying, level.min)) if level else None
     done = max(0, has.qualifying - level.min) if level else 0
+    titles = honours.holders(ctx.tx, ctx.programme.id, windows.start("week", ctx.today))
+    mine = badges.held(ctx.tx, ctx.programme.id, member.id)
     shown = Card(
         locale=locale,
         name=member.name,
@@ -36,11 +41,13 @@ def me(ctx: Context) -> Reply:
         level=level.called(locale) if level else "",
         next=ahead.level.called(locale) if ahead else "",
         missing=ahead.level.min - has.qualifying if ahead else 0,
+        title=" · ".join(ctx.texts.say(f"title.{each}") for each in titles.get(member.id, ())),
+        badges="".join(each.emoji for each in reversed(mine[-BADGES_MAX:])),
         percent=100 * done // (ahead.level.min - level.min) if level and ahead else 0,
     )
     hidden = place is not None and not place.rank
     text = "\n".join(_words(ctx, shown, hidden=hidden))
-    return Reply(text, ctx.row("calendar", "points", "top month"), picture=shown)
+    return Reply(text, ctx.row("calendar", "badges", "top month"), picture=shown)
 
 
 def _words(ctx: Context, shown: Card, *, hidden: bool) -> Iterable[str]:
@@ -51,6 +58,10 @@ def _words(ctx: Context, shown: Card, *, hidden: bool) -> Iterable[str]:
         yield say("points.level", level=shown.level, missing=shown.missing, next=shown.next)
     elif shown.level:
         yield say("points.top_level", level=shown.level)
+    if shown.title:
+        yield say("me.title", title=shown.title)
+    if shown.badges:
+        yield say("me.badges", badges=shown.badges)
     yield say("me.points", points=shown.points)
     yield say("points.streak" if shown.streak else "points.no_streak", streak=shown.streak)
     if hidden:

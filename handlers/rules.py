@@ -47,6 +47,7 @@ def _rules(ctx: Context) -> Reply:
         *_earn(ctx),
         *_newcomers(ctx),
         *_levels(ctx),
+        *_perks(ctx),
         *_rebate(ctx),
         *_quests(ctx),
         *_gifts(ctx),
@@ -137,6 +138,15 @@ def _levels(ctx: Context) -> Iterator[str]:
     if steps:
         days = ctx.rules.levels.window_days
         yield ctx.texts.say("rules.levels", days=days, steps=SEPARATOR.join(steps))
+
+
+def _perks(ctx: Context) -> Iterator[str]:
+    """Tell what a level brings besides."""
+    for level in ctx.rules.level:
+        perks = SEPARATOR.join(ctx.texts.say(f"perk.{perk}") for perk in level.perks)
+        if perks:
+            name = level.called(ctx.texts.locale)
+            yield ctx.texts.say("rules.perks", level=name, perks=perks)
 
 
 def _rebate(ctx: Context) -> Iterator[str]:

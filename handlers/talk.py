@@ -8,7 +8,7 @@ from handlers.awards import pay
 from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
-from storage import members
+from storage import badges, members
 from storage.books import POINTS
 from storage.talk import KEPT
 
@@ -29,7 +29,10 @@ def talk(ctx: Context) -> None:
     asked = occasions.ask(ctx.tx, ctx.programme, ctx.member.id, "talk")
     key = f"{ctx.today}/activity/{ctx.event.key}."  # no ending of the ledger's own
     paid = pay(ctx, "activity", key=key, waits=False)
-    if ctx.talk is not None and not any(award.points for award in paid):
+    if any(award.points for award in paid):
+        ctx.tx.books.talk(ctx.programme.id, ctx.person.id, ctx.today)
+        badges.count(ctx.tx, ctx.programme, ctx.person.id, "talk", ctx.today)
+    elif ctx.talk is not None:
         # the day's ceiling, or the budget's end: do not ask the store again before it is over
         tomorrow = datetime.combine(ctx.today + timedelta(days=1), time(), ctx.programme.zone)
         ctx.talk.rest((ctx.event.platform, ctx.event.sender.id), ctx.programme.id, tomorrow)

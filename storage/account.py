@@ -23,11 +23,15 @@ account that expire on one day are the same lot: nobody can tell them apart. Wha
 
 
 class Counts(NamedTuple):
-    """What caps have counted, by name, in the day and month of `day`. Never changed in place."""
+    """What caps have counted, by name, in the day and month of `day`. Never changed in place.
+
+    `ever` counts what a member has done in all, for badges: by `content.rulebook.Deeds`.
+    """
 
     day: date = date.min
     in_day: Mapping[str, int] = {}
     in_month: Mapping[str, int] = {}
+    ever: Mapping[str, int] = {}
 
 
 NOTHING_COUNTED = Counts()
@@ -108,6 +112,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     day: date = date.min
     in_day: dict[str, int] = {}
     in_month: dict[str, int] = {}
+    ever: dict[str, int] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -119,14 +124,15 @@ def read_counts(text: str) -> Counts:
     if not text:
         return NOTHING_COUNTED
     stored = _decode(text)
-    return Counts(stored.day, stored.in_day, stored.in_month)
+    return Counts(stored.day, stored.in_day, stored.in_month, stored.ever)
 
 
 def counts_text(counts: Counts) -> str:
     """Return counts as they are stored; nothing for none."""
     if counts == NOTHING_COUNTED:
         return ""
-    return _encode(_Stored(counts.day, dict(counts.in_day), dict(counts.in_month))).decode()
+    last, in_day, in_month, ever = counts
+    return _encode(_Stored(last, dict(in_day), dict(in_month), dict(ever))).decode()
 
 
 def allowed(counts: Counts, caps: Iterable[Cap], amount: int, day: date) -> tuple[int, Counts]:
@@ -134,7 +140,7 @@ def allowed(counts: Counts, caps: Iterable[Cap], amount: int, day: date) -> tupl
 
     A day before the newest one counted is counted as that one: late events find no fresh cap.
     """
-    last, in_day, in_month = counts
+    last, in_day, in_month, ever = counts
     if day > last:
         same_month = (day.year, day.month) == (last.year, last.month)
         last, in_day, in_month = day, {}, in_month if same_month else {}
@@ -149,17 +155,22 @@ def allowed(counts: Counts, caps: Iterable[Cap], amount: int, day: date) -> tupl
     for name, period, unit, _ in caps:
         sums = in_day if period == "day" else in_month
         sums[name] = sums.get(name, 0) + (left if unit == "points" else 1)
-    return left, Counts(last, in_day, in_month)
+    return left, Counts(last, in_day, in_month, ever)
 
 
 def less(counts: Counts, name: str, amount: int, day: date) -> Counts:
     """Return counts with less by a name, for a day that has not passed, and for its month."""
-    last, in_day, in_month = counts
+    last, in_day, in_month, ever = counts
     if day == last and name in in_day:
         in_day = {**in_day, name: max(0, in_day[name] - amount)}
     if (day.year, day.month) == (last.year, last.month) and name in in_month:
         in_month = {**in_month, name: max(0, in_month[name] - amount)}
-    return Counts(last, in_day, in_month)
+    return Counts(last, in_day, in_month, ever)
+
+
+def more(counts: Counts, what: str, times: int = 1) -> Counts:
+    """Return counts with a deed more of a kind, in all."""
+    return counts._replace(ever={**counts.ever, what: counts.ever.get(what, 0) + times})
 
 
 def whole(lots: Lots, points: int) -> Lots:

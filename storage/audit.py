@@ -113,7 +113,7 @@ _CHECKS = {
         " WHERE a.available < COALESCE(l.points, 0) OR (l.earliest IS NOT NULL AND"
         " l.earliest <> a.next_expiry) OR (l.earliest IS NULL AND a.next_expiry < :never)"
     ),
-    "who has left every group, or wants it, stands on no board; everybody else does": Sql(
+    "who has left, runs the place or wants it stands on no board; everybody else does": Sql(
         "SELECT a.programme_id, a.owner_id FROM account a JOIN member m"
         " ON m.programme_id = a.programme_id AND m.id = a.owner_id LEFT JOIN"
         " (SELECT s.programme_id, s.member_id, COUNT(g.id) AS present FROM membership s"
@@ -121,7 +121,7 @@ _CHECKS = {
         " AND s.state = 'active' GROUP BY s.programme_id, s.member_id) p"
         " ON p.programme_id = a.programme_id AND p.member_id = a.owner_id"
         " WHERE a.wallet = 'points' AND a.shown <> CASE WHEN COALESCE(p.present, 1) > 0"
-        " THEN m.board_wish + 1 ELSE 0 END"
+        " AND m.board_wish >= 0 THEN m.board_wish + 1 ELSE 0 END"
     ),
     "the tally counts who stands on each rung of a board": Sql(
         f"SELECT {tallies.KEY}, SUM(members) FROM (SELECT {tallies.KEY}, members FROM tally"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from content.caps import Cap
 from storage import pages, seals
-from storage.account import NEVER, Account, AccountKey, Counts, Lots, allowed, earn, less
+from storage.account import NEVER, Account, AccountKey, Counts, Lots, allowed, earn, less, more
 from storage.ids import new_id
-from storage.pages import EarnedKey, Row
+from storage.pages import EarnedKey, Row, TalkedKey
 from storage.tallies import Tally
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _COPIED = (
     "rows",
     "made",
     "earned",
+    "talked",
     "issued",
     "totals",
     "tally",
@@ -77,6 +78,8 @@ class Books:
     """What this transaction has posted, by programme and key."""
     earned: dict[EarnedKey, int] = field(default_factory=dict)
     """What was earned, by day, owner and kind: the projection behind boards."""
+    talked: dict[TalkedKey, int] = field(default_factory=dict)
+    """How many messages counted, by day and member: the projection behind the board of talk."""
     issued: dict[Chain, Issued] = field(default_factory=dict)
     """What is issued of budgets."""
     totals: dict[Chain, dict[str, int]] = field(default_factory=dict)
@@ -149,6 +152,17 @@ class Books:
         name = (programme_id, wallet, day, owner_id, kind)
         self.earned[name] = self.earned.get(name, 0) + amount
 
+    def count(self, key: AccountKey, what: str) -> int:
+        """Count a deed of a loaded account's owner; return how many that makes in all."""
+        mine = self.own(key)
+        mine.counts = more(mine.counts, what)
+        return mine.counts.ever[what]
+
+    def talk(self, programme_id: int, member_id: int, day: date) -> None:
+        """Count a message for the board of talk."""
+        key = (programme_id, day, member_id)
+        self.talked[key] = self.talked.get(key, 0) + 1
+
     # -- the programme's own -------------------------------------------------------------------
 
     def total(self, chain: Chain, bucket: str, amount: int) -> None:
@@ -195,6 +209,9 @@ class Books:
         if self.earned:
             pages.write_earned(tx, self.earned)
             self.earned.clear()
+        if self.talked:
+            pages.write_talked(tx, self.talked)
+            self.talked.clear()
         if self.changed_lots:
             left = {key: dict(self.lots[key]) for key, _ in self.changed_lots}
             lots = [(key, day, left[key].get(day, 0)) for key, day in sorted(self.changed_lots)]

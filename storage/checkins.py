@@ -32,6 +32,7 @@ def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> 
     account = ledger.account(tx, programme_id, member_id)
     if added.count == 0:
         return None
+    tx.books.count(account.key, "checkin")
     last = account.checkin_day
     if day > last:
         streak = account.streak + 1 if day - last == timedelta(days=1) else 1
@@ -55,6 +56,7 @@ def repair(  # noqa: PLR0917 - who, what, when
     account = ledger.account(tx, programme_id, member_id)
     if added.count == 0:
         return None
+    tx.books.count(account.key, "checkin")
     last = max(account.checkin_day, day)
     streak = streak_ending(days(tx, programme_id, member_id), last)
     mine = tx.books.own(account.key)

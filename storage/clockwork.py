@@ -1,10 +1,9 @@
 """What time does: points arrive and expire, levels are looked at, rebates paid, debts given up."""
 
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from content.rulebook import POINTS, Rulebook
-from storage import chores, debts, gifts, holds, levels, programmes, rebates, tallies
+from storage import badges, chores, debts, gifts, holds, levels, programmes, rebates, tallies
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import account, expire, move
@@ -25,7 +24,6 @@ _EMPTY = Sql(
     " WHERE programme_id = :programme AND id = :id"
 )
 
-_ZONES = Sql("SELECT DISTINCT zone FROM programme")
 _WITH_WORK = Sql(
     "SELECT p.id FROM programme p LEFT JOIN chore c ON c.programme_id = p.id AND c.name = :name"
     " WHERE p.zone = :zone AND (c.day IS NULL OR c.day < :today"
@@ -100,9 +98,9 @@ def with_work(tx: Tx, *, now: datetime) -> list[int]:
     """Return the programmes in which something is due, each by its own day."""
     tx.books.write(tx)
     found: list[int] = []
-    for (zone,) in tx.all(_ZONES):
-        today = now.astimezone(ZoneInfo(zone)).date()
-        rows = tx.all(_WITH_WORK, name=_DAY_DONE, zone=zone, today=today, now=to_ms(now))
+    for zone in programmes.zones(tx):
+        today = now.astimezone(zone).date()
+        rows = tx.all(_WITH_WORK, name=_DAY_DONE, zone=zone.key, today=today, now=to_ms(now))
         found += [id_ for (id_,) in rows]
     return found
 
@@ -136,6 +134,7 @@ def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
         levels.review_due(tx, here, today)
         or rebates.pay_due(tx, here, today, now)
         or debts.write_off_due(tx, here, today, now)
+        or badges.review_due(tx, here, today)
     )
     if not done:
         tallies.sweep(tx, here.id)

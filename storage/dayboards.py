@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from storage.boards import OPT_IN, OPT_OUT, Shown
 from storage.db import Sql, Tx, to_day
@@ -15,20 +15,47 @@ MORE = 10
 """So many more of the best are kept, for those who hide meanwhile."""
 
 
+Of = Literal["points", "talk", "spend"]
+"""What a board of days counts: points, messages, or points for what was bought. On that last one
+stand those alone who have asked for it."""
+
+
 class Span(NamedTuple):
-    """From which day to which, both included, and for which kind of deed ('' for all of them)."""
+    """From which day to which, both included; for which kind of deed ('' for all of them)."""
 
     first: date
     last: date
     kind: str = ""
+    of: Of = "points"
 
 
-_KIND = {False: " AND kind <> 'import'", True: " AND kind = :kind"}
+class _Source(NamedTuple):
+    """Where it is counted day by day: a table, whose it is, how much, and which rows."""
+
+    table: str
+    owner: str
+    number: str
+    rows: str = ""
+
+
+_EARNED = "earning", "owner_id", "points"
+_ALL = _Source(*_EARNED, " AND wallet = 'points' AND kind <> 'import'")
 """What members brought from elsewhere was earned on no day here."""
+_BY_KIND = _Source(*_EARNED, " AND wallet = 'points' AND kind = :kind")
+_TALK = _Source("talked", "member_id", "messages")
+
+
+def _source(span: Span) -> _Source:
+    return _TALK if span.of == "talk" else _BY_KIND if span.kind else _ALL
+
+
+SPEND: Shown = (0, 1, 2)
+"""Who stands on the board of purchases does not depend on `account.shown` alone."""
 _SUMS = (
-    "WITH t AS MATERIALIZED (SELECT owner_id, CAST(SUM(points) AS BIGINT) AS points FROM earning"
-    " WHERE programme_id = :programme AND wallet = 'points' AND day >= :first AND day <= :last"
-    "{kind} GROUP BY owner_id HAVING SUM(points) > 0),"
+    "WITH t AS MATERIALIZED (SELECT {s.owner} AS owner_id,"
+    " CAST(SUM({s.number}) AS BIGINT) AS points FROM {s.table}"
+    " WHERE programme_id = :programme AND day >= :first AND day <= :last"
+    "{s.rows} GROUP BY {s.owner} HAVING SUM({s.number}) > 0),"
     " u AS (SELECT owner_id, points FROM t WHERE {stands})"
     " SELECT * FROM (SELECT owner_id, points, 0 AS many FROM u"
     " ORDER BY points DESC, owner_id DESC LIMIT :places) best"
@@ -39,6 +66,10 @@ _SHOWN = (
     " AND a.shown "
 )
 _WILLING = f"owner_id IN ({_SHOWN} > 0 AND a.shown = 2)"
+_BUYERS = (
+    "owner_id IN (SELECT m.id FROM member m WHERE m.programme_id = :programme AND m.spend_wish = 1"
+    f" AND NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = m.id))"
+)
 _STANDS = {
     OPT_OUT: (
         f"owner_id NOT IN ({_SHOWN} = 0)",
@@ -46,34 +77,39 @@ _STANDS = {
         f"NOT EXISTS ({_SHOWN} = 0 AND a.owner_id = t.owner_id)",
     ),
     OPT_IN: (_WILLING, _WILLING),
+    SPEND: (_BUYERS, _BUYERS),
 }
 """On SQLite, on PostgreSQL."""
 _COUNT = {
-    (shown, by_kind): Sql(
-        _SUMS.format(kind=kind, stands=sqlite), postgres=_SUMS.format(kind=kind, stands=postgres)
+    (shown, source): Sql(
+        _SUMS.format(s=source, stands=sqlite), postgres=_SUMS.format(s=source, stands=postgres)
     )
     for shown, (sqlite, postgres) in _STANDS.items()
-    for by_kind, kind in _KIND.items()
+    for source in (_ALL, _BY_KIND, _TALK)
 }
 _NAMES = (
-    "SELECT m.id, m.name, a.shown FROM member m JOIN account a ON a.programme_id = m.programme_id"
-    " AND a.owner_id = m.id AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id "
+    "SELECT m.id, m.name, a.shown, m.spend_wish FROM member m"
+    " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
+    " AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id "
 )
 _NAMED = Sql(f"{_NAMES} IN (SELECT value FROM json_each(:ids))", postgres=f"{_NAMES} = ANY(:ids)")
 _MINE = (
-    "SELECT CAST(COALESCE(SUM(points), 0) AS BIGINT) FROM earning WHERE programme_id = :programme"
-    " AND wallet = 'points' AND owner_id = :member AND day {days}{kind}"
+    "SELECT CAST(COALESCE(SUM({s.number}), 0) AS BIGINT) FROM {s.table}"
+    " WHERE programme_id = :programme AND {s.owner} = :member AND day {days}{s.rows}"
 )
 _OWN = {
-    by_kind: Sql(
-        _MINE.format(days="IN (SELECT value FROM json_each(:days))", kind=kind),
-        postgres=_MINE.format(days="= ANY(:days)", kind=kind),
+    source: Sql(
+        _MINE.format(days="IN (SELECT value FROM json_each(:days))", s=source),
+        postgres=_MINE.format(days="= ANY(:days)", s=source),
     )
-    for by_kind, kind in _KIND.items()
+    for source in (_ALL, _BY_KIND, _TALK)
 }
-_EARLIEST = Sql(
-    "SELECT MIN(day) FROM earning WHERE programme_id = :programme AND wallet = 'points'"
-)
+_EARLIEST = {
+    "earning": Sql(
+        "SELECT MIN(day) FROM earning WHERE programme_id = :programme AND wallet = 'points'"
+    ),
+    "talked": Sql("SELECT MIN(day) FROM talked WHERE programme_id = :programme"),
+}
 
 
 def board(
@@ -91,27 +127,33 @@ def board(
     well. In a large programme the sums of others may be up to a minute old.
     """
     tx.books.write(tx)
-    shown = OPT_IN if opt_in else OPT_OUT
+    shown = SPEND if span.of == "spend" else OPT_IN if opt_in else OPT_OUT
     found = _standings(tx, programme_id, span, places, shown)
     who = [member for member, _ in found.best] + [member_id]
     ids = json.dumps(who) if tx.is_sqlite else who
     named = {
-        id_: (name, stands) for id_, name, stands in tx.all(_NAMED, programme=programme_id, ids=ids)
+        id_: (name, _stands(shown, at, willing))
+        for id_, name, at, willing in tx.all(_NAMED, programme=programme_id, ids=ids)
     }
     best = [
         (member, named[member][0], points)
         for member, points in found.best
-        if named[member][1] >= shown[0]  # who has hidden since then is shown no longer
+        if named[member][1]  # who has hidden since then is shown no longer
     ]
     mine = _own(tx, programme_id, span, member_id)
-    has = (mine, named[member_id][1] >= shown[0]) if mine > 0 else None
+    has = (mine, named[member_id][1]) if mine > 0 else None
     return ranked(best[:places], found, member_id, has)
+
+
+def _stands(shown: Shown, at: int, willing: int) -> bool:
+    """Whether somebody shown so, and willing or not to show what he buys, stands on a board."""
+    return bool(at and willing) if shown == SPEND else at >= shown[0]
 
 
 def _standings(tx: Tx, programme_id: int, span: Span, places: int, shown: Shown) -> Standings:
     def count() -> Counted:
         rows = tx.all(
-            _COUNT[shown, bool(span.kind)],
+            _COUNT[shown, _source(span)],
             programme=programme_id,
             places=places + MORE,
             **span._asdict(),
@@ -124,9 +166,10 @@ def _standings(tx: Tx, programme_id: int, span: Span, places: int, shown: Shown)
 
 def _own(tx: Tx, programme_id: int, span: Span, member_id: int) -> int:
     """Return a member's points: by one look at each day, because days come first in the key."""
-    (earliest,) = tx.one(_EARLIEST, programme=programme_id)
+    source = _source(span)
+    (earliest,) = tx.one(_EARLIEST[source.table], programme=programme_id)
     first = max(span.first, to_day(earliest) or span.last)
     days = [first + timedelta(days=n) for n in range((span.last - first).days + 1)]
     asked: Sequence[Any] | str = json.dumps([*map(str, days)]) if tx.is_sqlite else days
     values = {"programme": programme_id, "member": member_id, "days": asked, "kind": span.kind}
-    return int(tx.one(_OWN[bool(span.kind)], **values)[0])
+    return int(tx.one(_OWN[source], **values)[0])

@@ -12,8 +12,9 @@ from storage.db import Sql, Tx, from_ms, to_day, to_ms
 from storage.ids import new_id
 from storage.sql import arrays
 
-BoardWish = Literal[-1, 1]
-"""To stand on no board; to stand there."""
+BoardWish = Literal[-2, -1, 1]
+"""To stand on no board, for running the place or for not wanting to; to stand there."""
+RUNS_IT: BoardWish = -2
 
 
 CALLED_MAX = 100
@@ -42,6 +43,8 @@ class Member(NamedTuple):
     verified: str
     """How he has shown that he is a person; '' where nobody has asked (`OPEN`: he still has to)."""
 
+    board_wish: int = 0
+
     @property
     def open(self) -> bool:
         """Whether he still has to show that he is a person, as long as the rules ask for it."""
@@ -50,7 +53,7 @@ class Member(NamedTuple):
 
 _FIND = Sql(
     "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
-    " a.checkin_day, a.streak, m.created_ms, m.verified FROM member m"
+    " a.checkin_day, a.streak, m.created_ms, m.verified, m.board_wish FROM member m"
     " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
     " AND a.wallet = 'points'"
     " LEFT JOIN membership s ON s.programme_id = m.programme_id AND s.group_id = :group"
@@ -101,7 +104,7 @@ _MAY_STAND = (
     " WHERE g.programme_id = s.programme_id AND g.id = s.group_id))"
     " OR NOT EXISTS (SELECT 1 FROM membership s"
     " WHERE s.programme_id = account.programme_id AND s.member_id = account.owner_id)"
-    " THEN (SELECT m.board_wish + 1 FROM member m"
+    " THEN (SELECT CASE WHEN m.board_wish < 0 THEN 0 ELSE m.board_wish + 1 END FROM member m"
     " WHERE m.programme_id = account.programme_id AND m.id = account.owner_id) ELSE 0 END"
 )
 _SHOW = Sql(
@@ -127,6 +130,9 @@ _TURN = Sql(
     " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = 'points'",
 )
 _WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
+_SPEND_WISH = Sql(
+    "UPDATE member SET spend_wish = :wish WHERE programme_id = :programme AND id = :id"
+)
 _RENAME = Sql(
     "UPDATE member SET name = :name, called = :called WHERE programme_id = :programme AND id = :id"
 )
@@ -383,6 +389,11 @@ def wish(tx: Tx, programme_id: int, member_id: int, wish: BoardWish) -> None:
     """Note whether a member wants to stand on boards."""
     tx.send(_WISH, programme=programme_id, member=member_id, wish=wish)
     show(tx, programme_id, member_id)
+
+
+def wish_spending(tx: Tx, programme_id: int, member_id: int, *, wish: bool) -> None:
+    """Note whether a member wants to stand on the board of purchases: nobody does unasked."""
+    tx.send(_SPEND_WISH, programme=programme_id, id=member_id, wish=int(wish))
 
 
 def show(tx: Tx, programme_id: int, member_id: int) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EarnedKey = tuple[int, str, date, int, str]
 """Programme, wallet, day, owner, kind."""
+TalkedKey = tuple[int, date, int]
+"""Programme, day, member."""
 
 
 class Row(NamedTuple):
@@ -94,6 +96,18 @@ _WRITE = Sql(
     postgres=f"UPDATE account a SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM"
     f" unnest({', '.join(f':{name}::{_TYPES[name]}[]' for name in _FIELDS)}) AS v({_COLUMNS})"
     " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = v.wallet",
+)
+_TALKED = (
+    "INSERT INTO talked (programme_id, day, member_id, messages) {values}"
+    " ON CONFLICT (programme_id, day, member_id)"
+    " DO UPDATE SET messages = talked.messages + excluded.messages"
+)
+_TALK = Sql(
+    _TALKED.format(values="VALUES (?, ?, ?, ?)"),
+    postgres=_TALKED.format(
+        values="SELECT * FROM unnest(:programme::bigint[], :day::date[], :member::bigint[],"
+        " :messages::bigint[])"
+    ),
 )
 _POST = Insert("posting", Row._fields)
 _WRITE_LOT = Sql(
@@ -185,6 +199,15 @@ def write_earned(tx: "Tx", earned: dict[EarnedKey, int]) -> None:
     else:
         names = ("programme", "wallet", "day", "owner", "kind", "points")
         tx.send(_EARN, **arrays(names, rows))
+
+
+def write_talked(tx: "Tx", talked: dict[TalkedKey, int]) -> None:
+    """Add messages to those that were counted on their days."""
+    rows = [(*key, messages) for key, messages in sorted(talked.items())]
+    if tx.is_sqlite:
+        tx.each(_TALK, rows)
+    else:
+        tx.send(_TALK, **arrays(("programme", "day", "member", "messages"), rows))
 
 
 def write_lots(tx: "Tx", lots: Iterable[tuple[AccountKey, date, int]]) -> None:

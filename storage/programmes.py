@@ -1,6 +1,6 @@
 """Programmes (pools of points) and their groups: where an event belongs."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -93,6 +93,15 @@ _OWN_CHATS = Sql(
     "SELECT platform, chat_id FROM chat_group WHERE programme_id = :programme AND state = 'active'"
     " ORDER BY id"
 )
+_LIVELY = Sql(
+    "SELECT g.id, g.programme_id, g.platform, g.chat_id, g.title, g.state FROM chat_group g"
+    " WHERE g.programme_id = :programme AND g.state = 'active' AND EXISTS (SELECT 1"
+    " FROM membership s JOIN account a ON a.programme_id = s.programme_id"
+    " AND a.owner_id = s.member_id AND a.wallet = 'points' AND a.earned_day >= :since"
+    " WHERE s.programme_id = g.programme_id AND s.group_id = g.id AND s.state = 'active')"
+    " ORDER BY g.id"
+)
+_ZONES = Sql("SELECT DISTINCT zone FROM programme")
 _NEW_GROUP = Sql(
     "INSERT INTO chat_group (programme_id, id, platform, chat_id, title, created_ms)"
     " VALUES (:programme, :id, :platform, :chat, :title, :at)"
@@ -193,6 +202,18 @@ def chats(tx: Tx, programme_id: int) -> list[tuple[str, str]]:
     """Return (platform, chat id) of the groups that a programme serves."""
     rows = tx.all(_OWN_CHATS, programme=programme_id)
     return [(platform, chat) for platform, chat in rows]
+
+
+def lively(tx: Tx, programme_id: int, since: date) -> list[Group]:
+    """Return the groups in which somebody is who has earned something since a day."""
+    tx.books.write(tx)
+    rows = tx.all(_LIVELY, programme=programme_id, since=since)
+    return [Group(*row) for row in rows]
+
+
+def zones(tx: Tx) -> list[ZoneInfo]:
+    """Return the zones in which there are programmes."""
+    return [ZoneInfo(zone) for (zone,) in tx.all(_ZONES)]
 
 
 def open_group(

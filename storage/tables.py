@@ -106,15 +106,24 @@ member = Table(
     Column("called", String(100), nullable=False, server_default=""),
     Column("verified", String(8), nullable=False, server_default=""),
     _number("verified_ms"),
+    Column("spend_wish", Integer, nullable=False, server_default="0"),
     Index(None, "programme_id", "called"),
+    Index(
+        "ix_member_spend_wish",
+        "programme_id",
+        "id",
+        sqlite_where=text("spend_wish = 1"),
+        postgresql_where=text("spend_wish = 1"),
+    ),
     sqlite_with_rowid=False,
 )
 """A person in a programme, whatever the number of platforms he comes from.
 
 `called` is the name as it is looked for: its letters and digits alone (`content.names.person`).
-`board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing.
 `verified`: how he has shown at `verified_ms` that he is a person; `open` when he still has to, ''
 when he was there before anybody was asked.
+`board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing; -2 runs the
+place, and stands on none. `spend_wish` is 1 for those alone who want to stand on that of purchases.
 """
 
 identity = Table(
@@ -138,11 +147,13 @@ membership = Table(
     _id("member_id"),
     Column("state", String(16), nullable=False, server_default="active"),
     Column("joined_ms", BigInteger, nullable=False),
+    Column("tag", String(24), nullable=False, server_default=""),
     _to("member", "member_id"),
     Index(None, "programme_id", "member_id"),
     sqlite_with_rowid=False,
 )
-"""Who is, or was, in which group."""
+"""Who is, or was, in which group, and what the tag beside his name stands for there: a level or a
+title (`storage.tags`)."""
 
 MEMBER_BUCKETS = ("available", "pending", "held", "debt")
 PROGRAMME_BUCKETS = ("issued", "redeemed", "expired", "clawed_back", "compensation")
@@ -304,6 +315,44 @@ earning = Table(
 
 By day first: new rows lie together, and a board of any days reads just those.
 """
+
+talked = Table(
+    "talked",
+    metadata,
+    _id("programme_id"),
+    Column("day", Date, primary_key=True),
+    _id("member_id"),
+    _number("messages"),
+    sqlite_with_rowid=False,
+)
+"""How many messages of a member counted on a day, for the board of talk."""
+
+honour = Table(
+    "honour",
+    metadata,
+    _id("programme_id"),
+    Column("week", Date, primary_key=True),
+    Column("title", String(16), primary_key=True),
+    _id("member_id"),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Who holds a title of the board (`talk`, `points`) in a week, for having led the one before it."""
+
+badge = Table(
+    "badge",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("badge", String(24), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("name", String(24), nullable=False),
+    Column("emoji", String(16), nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""A badge that a member got on a day, once, by its id in the rules. It keeps its name and emoji for
+the day on which the rules have it no more."""
 
 chore = Table(
     "chore",

@@ -11,7 +11,7 @@ from bot.hearing import hear
 from bot.worker import Outcome, Worker
 from content.message import Doing, Reply, unpack
 from content.rulebook import shipped_document
-from handlers import clock
+from handlers import clock, tags, weekly
 from handlers.event import Chat, Event, Kind, Mention, Right, Role, Sender, SenderKind
 from handlers.greeting import run_due
 from handlers.router import Router, discover
@@ -171,6 +171,12 @@ class Stage:
             job = partial(run_due, programme_id=programme_id, group_id=group_id, now=self.now)
             (outcome,) = self._note(self.worker.run([job]))
             assert outcome.error is None, outcome.error
+        for due, do in ((weekly.due, weekly.announce), (tags.due, tags.look)):
+            (found,) = self.worker.run([partial(due, now=self.now)])
+            for programme_id in found.value:
+                job = partial(do, programme_id=programme_id, now=self.now)
+                (outcome,) = self._note(self.worker.run([job]))
+                assert outcome.error is None, outcome.error
 
     def whispers(self, who: str | Sender) -> list[str]:
         """Return what was written to somebody in private since the beginning."""

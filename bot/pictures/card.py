@@ -1,4 +1,4 @@
-"""The member's card: name and level, the way to the next one, three figures, since when."""
+"""The member's card: name, level and honours, the way to the next one, three figures."""
 
 from zlib import crc32
 
@@ -56,9 +56,13 @@ def _head(canvas: Canvas, shown: Card, say: Texts) -> None:
         canvas.panel((right - across, 82, right, 142), 30, AMBER_SOFT)
         canvas.text(right - across / 2, 112, level, style, AMBER_DEEP, "middle", most=across - 40)
         right -= across + 24
-    canvas.text(248, 112, shown.name or "·", Style(58, bold=True), INK, most=right - 248)
+    honours = "  ".join(part for part in (shown.title, shown.badges) if part)
+    first, second = (98, 160) if honours else (112, 184)
+    canvas.text(248, first, shown.name or "·", Style(58, bold=True), INK, most=right - 248)
     since = say.say("picture.since", since=f"{shown.since:%Y-%m-%d}", days=shown.days)
-    canvas.text(250, 184, since, Style(34), INK_SOFT, most=canvas.image.width - 250 - _EDGE)
+    most = canvas.image.width - 250 - _EDGE
+    canvas.text(250, second, since, Style(34), INK_SOFT, most=most)
+    canvas.text(250, 214, honours, Style(34, bold=True), AMBER_DEEP, most=most)
 
 
 def _level(canvas: Canvas, shown: Card, say: Texts) -> None:

@@ -16,6 +16,7 @@ from content.message import (
     MakeLink,
     Quiet,
     Reply,
+    SetTag,
     TurnAway,
 )
 from handlers.event import Event
@@ -148,6 +149,33 @@ def test_a_message_is_taken_away_once(sqlite_url: str, tg: FakeTelegram) -> None
         assert post.states() == []
 
     play(sqlite_url, tg, what, bot="administrator")
+
+
+def test_a_tag_is_set_and_taken_away(sqlite_url: str, tg: FakeTelegram, told: list[Event]) -> None:
+    async def what(post: Post) -> None:
+        who = tg.user("小明")
+        tg.join(post.group, who)
+        user = str(who["id"])
+        await do(post, SetTag("test", user, "白银"))
+        assert tg.member(tg.chat(post.group), who["id"])["tag"] == "白银"
+        await do(post, SetTag("test", user, ""))
+        assert "tag" not in tg.member(tg.chat(post.group), who["id"])
+        await do(post, SetTag("test", user, "👑"))
+        assert [event.refused for event in told] == ["", "", "Tag_invalid"]
+
+    play(sqlite_url, tg, what, bot="administrator")
+
+
+def test_without_the_right_a_tag_is_refused(
+    sqlite_url: str, tg: FakeTelegram, told: list[Event]
+) -> None:
+    async def what(post: Post) -> None:
+        who = tg.user("小明")
+        tg.join(post.group, who)
+        await do(post, SetTag("test", str(who["id"]), "白银"))
+        assert [event.refused for event in told] == ["Not enough rights to manage chat member tags"]
+
+    play(sqlite_url, tg, what, bot="member")
 
 
 @pytest.mark.parametrize("fault", [429, 500, "garbage", "drop"])

@@ -10,6 +10,7 @@ from content.rulebook import Rulebook, read_rulebook, shipped_document
 SHARE = '[[earn]]\nid = "share"\nevent = "share.verified"\ncategory = "social"\npoints = 5\n'
 BUY = '[[earn]]\nid = "buy"\nevent = "order.completed"\ncategory = "consume"\nper_yuan = {}\n'
 BRAND = '[[wallet]]\nid = "brand"\nname = "品牌积分"\nper_yuan = {}\n'
+BADGE = '[[badge]]\nid = "a"\nname = "{}"\nemoji = "🌅"\nwhen = {{ what = "talk", n = 1 }}\n{}\n'
 GOLD = '[[level]]\nid = "gold"\nname = "黄金"\nmin = 0\nmultiplier = {}\n'
 
 
@@ -36,6 +37,8 @@ def test_the_shipped_rules_are_beyond_reproach() -> None:
         ('[programme.point]\nnames = { en = "代币" }', "refuse programme.point.names.en: '代币' s"),
         (BRAND.format(1).replace("品牌积分", "理财金"), "refuse wallet.brand.name"),
         (GOLD.format(1).replace("黄金", "团队奖金"), "refuse level.gold.name"),
+        (BADGE.format("提现王", ""), "refuse badge.a.name"),
+        (BADGE.format("早", 'words = { zh = "可以套现" }'), "refuse badge.a.words.zh"),
         (SHARE + 'platforms_off = ["wecom"]\nname = "拉人头"', "refuse earn.share.name"),
         (BUY.format(4), "warn earn: at best 4% of what is spent comes back (earn.buy 4%): above"),
         (BUY.format(0.4), "warn earn: at best 0.4% of what is spent comes back (earn.buy 0.4%): b"),

@@ -24,7 +24,7 @@ from content.rulebook import (
 from content.texts import DEFAULT_LOCALE, LOCALES
 
 NAME = "营.toml"
-LISTS = {"earn", "level", "wallet", "quest", "survey"}
+LISTS = {"earn", "level", "badge", "wallet", "quest", "survey"}
 BUY = 'event = "order.completed"\ncategory = "consume"'
 
 
@@ -39,8 +39,9 @@ def test_the_shipped_document_says_what_the_schema_defaults_to() -> None:
     names = {"programme": {"point": {"names"}}}  # in English, it names what it names in Chinese
     left_out = dict.fromkeys((*LISTS, "rebate"), True) | names
     assert shipped.model_dump(exclude=left_out) == bare.model_dump(exclude=left_out)
-    assert (bare.earn, bare.level, bare.wallet, bare.rebate.steps) == ((), (), (), ())
     assert (bare.quest, bare.survey, shipped.survey) == ((), (), ())
+    assert (bare.earn, bare.level, bare.badge) == ((), (), ())
+    assert (bare.wallet, bare.rebate.steps) == ((), ())
     assert len(shipped.earn) == 5
     assert [level.min for level in shipped.level] == [0, 500, 3000]
 
@@ -66,12 +67,39 @@ def test_every_key_of_a_table_is_shown_or_explained_in_the_shipped_document(tabl
 
 def test_what_the_shipped_document_names_it_names_in_every_language() -> None:
     rules = read_rulebook(shipped_document(), name=NAME)
-    named = [rules.programme.point, *rules.level, *rules.wallet, *rules.quest]
+    named = [rules.programme.point, *rules.level, *rules.badge, *rules.wallet, *rules.quest]
     named += [rule for rule in rules.earn if rule.name]
     for locale in LOCALES:
         for each in named:
             assert locale == DEFAULT_LOCALE or locale in each.names
             assert each.called(locale).isascii() == (locale == "en")
+
+
+def test_a_badge_says_its_words_in_every_language() -> None:
+    for badge in read_rulebook(shipped_document(), name=NAME).badge:
+        assert {*badge.words} == {*LOCALES}
+
+
+BADGE = '[[badge]]\nid = "a"\nname = "早"\nemoji = "🌅"\nwhen = {{ what = "{}", n = {} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (BADGE.format("streak", 0), "badge.a.when.n = 0: must be a whole number from 1"),
+        (BADGE.format("streak", -7), "badge.a.when.n"),
+        (BADGE.format("invite", 1), "badge.a.when.what = 'invite': must be one of 'checkin'"),
+        (BADGE.format("talk", 1).replace("🌅", "早安"), "badge.a.emoji = '早安': must be an emoji"),
+        (BADGE.format("talk", 1).replace("🌅", "🌅 🌅"), "badge.a.emoji"),
+        (BADGE.format("talk", 1) * 2, "badge.a.id = 'a': must be an id that nothing else has"),
+        ('[[level]]\nid = "a"\nname = "早"\nmin = 0\nperks = ["vip"]', "'gift_quota_2x'"),
+        ("[boards]\nannounce_hour = 12", "boards.announce_hour = 12"),
+        ('[boards]\nannounce = "daily"', "must be one of 'weekly', 'off'"),
+        ('[boards]\ntags = "all"', "boards.tags"),
+    ],
+)
+def test_badges_perks_and_announcements_are_bounded(body: str, says: str) -> None:
+    assert says in _refused(body)
 
 
 def test_a_name_without_another_language_is_the_same_in_all() -> None:

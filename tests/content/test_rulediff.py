@@ -18,7 +18,7 @@ def _with(old: str, new: str, count: int = 1) -> Rulebook:
 
 
 UGC = SHIPPED[SHIPPED.index('[[earn]]\nid = "ugc"') : SHIPPED.index("[[level]]\nid")]
-GOLD = SHIPPED[SHIPPED.index('[[level]]\nid = "gold"') : SHIPPED.index("[levels]")]
+GOLD = SHIPPED[SHIPPED.index('[[level]]\nid = "gold"') : SHIPPED.index("# Badges")]
 FREIGHT = 'exclude = ["freight"]'
 
 
@@ -85,6 +85,9 @@ def test_a_change_names_its_key_by_the_entrys_id() -> None:
         ("multiplier = 1.2", "multiplier = 1.1", ["level.gold.multiplier"]),
         ("min = 3000", "min = 3001", ["level.gold.min"]),
         (GOLD, "", ["level.gold"]),
+        ('perks = ["gift_quota_2x"]', "", ["level.gold.perks.gift_quota_2x"]),
+        ('what = "streak", n = 7', 'what = "streak", n = 8', ["badge.week.when.streak"]),
+        ('id = "ten"', 'id = "tenth"', ["badge.ten"]),
         ("grace_days = 30", "grace_days = 29", ["levels.grace_days"]),
         ('downgrade = "one_down"', 'downgrade = "balance_based"', ["levels.downgrade"]),
         ("max_total = 4.0", "max_total = 3", ["stacking.max_total"]),

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 
 from content import texts as module
 from content.questrules import DEEDS
-from content.rulebook import EVENTS, ExpiryRules, LimitRule
+from content.rulebook import EVENTS, PERKS, Deeds, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
 from handlers.event import SenderKind
 from handlers.router import discover
+from storage.honours import TITLES
 
 ROOT = Path(module.__file__).parents[2]
 FOLDER = ROOT / "content" / "texts"
@@ -108,6 +109,10 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
+    windows = (*WINDOWS, "lastweek", "lastmonth")
+    made |= {f"top.{of}_{window}" for of in ("talk", "spend") for window in windows}
+    made |= {f"title.{title}" for title in TITLES} | {f"weekly.{title}" for title in TITLES}
+    made |= {f"badge.{what}" for what in get_args(Deeds)} | {f"perk.{perk}" for perk in PERKS}
     made |= {f"command.{name}" for name in discover().commands}
     deeds = [deed.replace(".", "_") for deed in DEEDS]
     made |= {f"{key}.{deed}" for key in ("quest_step", "quest_hint") for deed in deeds}
@@ -143,6 +148,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     table = _table(FOLDER / "zh.toml")
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
     made += ("earn.", "per.", "expiry.", "kind.", "quest_step.", "quest_hint.")
+    made += ("earn.", "per.", "expiry.", "kind.", "title.", "weekly.", "badge.", "perk.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]

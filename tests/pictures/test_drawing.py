@@ -50,6 +50,7 @@ def test_no_name_breaks_a_picture(name: str) -> None:
     for locale in ("zh", "en"):
         draw(Calendar(locale, name, MONTH, TODAY, (1,)))
         draw(Card(locale, name, MONTH, 1, 0, level=name, next=name, missing=1))
+        draw(Card(locale, name, MONTH, 1, 0, title=name, badges=name))
     draw(QrCode("x", name))
 
 
@@ -57,6 +58,15 @@ def test_no_name_breaks_a_picture(name: str) -> None:
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_card(name: str) -> None:
     draw(Card("zh", name, MONTH, 1, 0))
+
+
+def test_honours_are_seen_on_a_card() -> None:
+    plain, level = Card("zh", "小明", MONTH, 1, 0), "白银"
+    titled = Card("zh", "小明", MONTH, 1, 0, level=level, title="👑 本周话题王", badges="🔥🌕💯")
+    badged = Card("zh", "小明", MONTH, 1, 0, level=level, badges="🔥" * 8)
+    drawn = [draw(each) for each in (plain, titled, badged)]
+    assert len({*drawn}) == 3
+    assert all(len(png) < 200_000 for png in drawn)
 
 
 @pytest.mark.parametrize("month", [date(2026, number, 1) for number in range(1, 13)])

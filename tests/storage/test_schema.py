@@ -11,12 +11,23 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
 
-from storage import members, schema
+from storage import checkins, ledger, members, schema
 from storage.db import DATABASE_ERRORS, open_engine
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
-from tests.storage.books import NOW, day, give, member, programme, transaction, undone
+from tests.storage.books import (
+    NOW,
+    day,
+    end_gift,
+    give,
+    member,
+    offer,
+    programme,
+    transaction,
+    undone,
+)
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
+BEFORE_BADGES = "0009"
 GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
 
 
@@ -204,6 +215,35 @@ def test_members_of_before_count_as_verified(engine: Engine) -> None:
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT verified, verified_ms FROM member")).all()
     assert rows == [("", 0)]
+
+
+def test_what_members_did_before_there_were_badges_counts(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        ming, hong, new = (member(tx, camp) for _ in range(3))
+        for number in range(3):
+            checkins.add(tx, camp, ming, day(number), NOW)
+        checkins.repair(tx, camp, hong, day(0), day(1), NOW)
+        give(tx, camp, ming, 50)
+        for state in ("accepted", "declined"):
+            end_gift(tx, camp, offer(tx, camp, ming, hong, 5), state)
+    bought = (
+        "INSERT INTO deed (programme_id, key, event, order_no, slot, member_id, amount_fen, at_ms,"
+        " fingerprint, parts) VALUES (:camp, :key, :event, :key, '', :who, 1, 0, '', '[]')"
+    )
+    with engine.begin() as connection:
+        for key, event in (("1", "order.completed"), ("2", "order.completed"), ("3", "custom.x")):
+            values = {"camp": camp, "key": key, "event": event, "who": hong}
+            connection.execute(text(bought), values)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, BEFORE_BADGES)
+        assert not inspect(connection).has_table("badge")
+        connection.execute(text("UPDATE account SET counts = '' WHERE owner_id <> :o"), {"o": hong})
+    assert schema.migrate(engine) == BEFORE_BADGES
+    with transaction(engine) as tx:
+        ever = [ledger.account(tx, camp, who).counts.ever for who in (ming, hong, new)]
+    assert ever == [{"checkin": 3, "gift": 1}, {"checkin": 1, "order": 2}, {}]
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

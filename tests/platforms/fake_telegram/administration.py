@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from unicodedata import category
 
 from .errors import bad_request
 from .members import SPEAKING, is_admin, is_inside, lasts_until, make_member
@@ -12,6 +13,7 @@ MAX_COMMANDS = 100
 MAX_DESCRIPTION = 256
 MAX_LINK_NAME = 32
 MAX_LINK_USES = 99_999
+MAX_TAG = 16
 GIFTS = (
     "unlimited_gifts",
     "limited_gifts",
@@ -203,6 +205,24 @@ def _punishable(state: State, p: Json) -> tuple[Chat, Json]:
     return chat, user
 
 
+def set_tag(state: State, p: Json) -> bool:
+    chat = state.open_chat(p["chat_id"])
+    user, tag = _known_user(state, p["user_id"]), p.get("tag", "")
+    if chat.kind not in {"group", "supergroup"}:
+        raise bad_request("method is available only for groups and supergroups")
+    if not state.bot_may(chat, "can_manage_tags"):
+        raise bad_request("not enough rights to manage chat member tags")
+    member = state.member(chat, user["id"])
+    if not is_inside(member) or is_admin(member):
+        raise bad_request("tags can be set for regular members only")
+    if len(tag) > MAX_TAG or any(category(letter) == "So" for letter in tag):
+        raise bad_request("TAG_INVALID")
+    member.pop("tag", None)
+    if tag:
+        member["tag"] = tag
+    return True
+
+
 def restrict(state: State, p: Json) -> bool:
     if state.open_chat(p["chat_id"]).kind != "supergroup":
         raise bad_request("method is available only for supergroups")
@@ -274,6 +294,7 @@ METHODS: dict[str, Any] = {
     "approveChatJoinRequest": approve,
     "declineChatJoinRequest": decline,
     "restrictChatMember": restrict,
+    "setChatMemberTag": set_tag,
     "banChatMember": ban,
     "unbanChatMember": unban,
     "pinChatMessage": pin,
