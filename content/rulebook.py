@@ -11,12 +11,26 @@ from fractions import Fraction
 from functools import cache
 from importlib import resources
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from content import rulewords
-from content.texts import LOCALES
+from content import creditrules, rulewords
+from content.creditrules import CreditRules
+from content.ruleterms import (
+    Days,
+    DaysOrNone,
+    Factor,
+    Id,
+    Language,
+    Many,
+    Name,
+    PerMinute,
+    PerYuan,
+    Points,
+)
+from content.ruleterms import Named as _Named
+from content.ruleterms import Rules as _Rules
 
 POINTS = "points"
 """The wallet of the points themselves; `[[wallet]]` adds others."""
@@ -26,33 +40,6 @@ EVENTS = ("order.completed", "order.reviewed", "share.verified", "post.featured"
 CUSTOM = "custom."
 """Events of this prefix are the operator's own: they come in through the signed webhook."""
 
-_T = TypeVar("_T")
-
-
-class _Rules(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-Points = Annotated[int, Field(ge=1, le=1_000_000)]
-Days = Annotated[int, Field(ge=1, le=3_650)]
-DaysOrNone = Annotated[int, Field(ge=0, le=365)]
-Factor = Annotated[float, Field(ge=0, le=100)]
-PerYuan = Annotated[float, Field(gt=0, le=1_000)]
-PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
-Name = Annotated[
-    str, Field(pattern=r"^\S(.{0,22}\S)?$", description="1 to 24 characters on one line")
-]
-Id = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9_-]{0,23}$",
-        description="1 to 24 of a-z, 0-9, - and _, with a letter first",
-    ),
-]
-Language = Annotated[
-    str,
-    Field(pattern=rf"^({'|'.join(LOCALES)})$", description=f"a language: {' or '.join(LOCALES)}"),
-]
 EventName = Annotated[
     str,
     Field(
@@ -60,7 +47,6 @@ EventName = Annotated[
         description=f"one of {', '.join(EVENTS)}, or {CUSTOM} and a name of yours",
     ),
 ]
-Many = Annotated[tuple[_T, ...], Field(strict=False, max_length=100)]  # TOML's lists are lists
 StackFactor = Literal["base", "category", "level", "streak", "campaign"]
 FACTORS: tuple[StackFactor, ...] = get_args(StackFactor)
 Platform = Literal["telegram", "wecom", "local"]
@@ -68,17 +54,6 @@ PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 Downgrade = Literal["none", "one_down", "balance_based"]
 DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)
 """How a level is lost, the mildest way first."""
-
-
-class _Named(_Rules):
-    """What members read the name of: `name`, and what it is called in other languages."""
-
-    name: Name
-    names: dict[Language, Name] = {}
-
-    def called(self, locale: str) -> str:
-        """Return the name in a language: `name` where the document gives no other."""
-        return self.names.get(locale, self.name)
 
 
 class PointRules(_Named):
@@ -337,6 +312,7 @@ class Rulebook(_Rules):
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
     redeem: RedeemRules = RedeemRules()
+    credit: CreditRules = CreditRules()
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
@@ -394,6 +370,8 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
     yield from _of_earning(rules)
     yield from _of_steps(rules)
     yield from _of_ceilings(rules)
+    for found in creditrules.conflicts(rules.credit):
+        yield _Conflict(*found)
 
 
 def _of_names(rules: Rulebook) -> Iterator[_Conflict]:
