@@ -49,6 +49,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_validity(rules),
         *_levels(rules),
         *_gifts(rules),
+        *_credit(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -157,3 +158,15 @@ def _gifts(rules: Rulebook) -> Iterator[Finding]:
     if gift.per_day_points > most:
         words = f"{gift.per_day_points}: more than a member can earn in a day ({most})"
         yield Finding("warn", "redeem.gift.per_day_points", words)
+
+
+def _credit(rules: Rulebook) -> Iterator[Finding]:
+    credit = rules.credit
+    if not credit.watch:
+        yield Finding("warn", "credit.watch", "false: scripts and second accounts earn like people")
+    for kind, lost in credit.deduct.model_dump().items():
+        if lost >= credit.start:
+            words = f"{lost}: one finding takes everything, before anybody has looked"
+            yield Finding("warn", f"credit.deduct.{kind}", words)
+        elif credit.watch and not lost:
+            yield Finding("warn", f"credit.deduct.{kind}", "0: nobody looks for it")

@@ -69,7 +69,13 @@ def _pct(rules: Rulebook, spent_yuan: int) -> float:
 def _terms(rules: Rulebook) -> Terms:
     """Return the terms as members feel them: the more the better, whatever a key counts."""
     return dict(
-        (*_of_programme(rules), *_of_checkin(rules), *_of_earning(rules), *_of_levels(rules))
+        (
+            *_of_programme(rules),
+            *_of_checkin(rules),
+            *_of_earning(rules),
+            *_of_levels(rules),
+            *_of_credit(rules),
+        )
     )
 
 
@@ -153,3 +159,18 @@ def _of_levels(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     yield "levels.window_days", levels.window_days
     yield "levels.grace_days", levels.grace_days
     yield "levels.downgrade", -DOWNGRADES.index(levels.downgrade)
+
+
+def _of_credit(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    credit = rules.credit
+    yield "credit.watch", -int(credit.watch)
+    for kind, lost in credit.deduct.model_dump().items():
+        yield f"credit.deduct.{kind}", -lost
+    yield "credit.confirmed", -credit.confirmed
+    yield "credit.review_from", credit.review_from
+    yield "credit.recover.points", credit.recover.points
+    yield "credit.recover.clean_days", -credit.recover.clean_days
+    yield "credit.forget_days", -credit.forget_days
+    for below in range(credit.start + 1):  # as it is felt at each score
+        standing_at = standing(credit, credit.start - below)
+        yield f"credit.weights.{below}", exact(standing_at.multiplier) - len(standing_at.freeze)

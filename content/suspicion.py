@@ -7,7 +7,7 @@ Thresholds are those at which a simulated month of honest members stays untouche
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
@@ -26,6 +26,8 @@ TOGETHER_S, TOGETHER_DAYS, TOGETHER_SHARE, NEIGHBOURS = 3.0, 10, 0.8, 20
 PEOPLE = 3
 """Two who always act together may be a couple; three are accounts of one hand."""
 FEEDERS, FEED_TIMES, FEED_SHARE = 3, 2, 0.6
+FED_BACK = timedelta(days=60)
+"""What feeders have given, they have earned before."""
 RING_TIMES, RING_MAX = 3, 12
 LEFT_TIMES = 3
 BURST_S = 60.0
@@ -184,7 +186,7 @@ def stars(
         first = min(gift.day for who in people for gift in given[who])
         for who in people:
             mine = {**told, "gifts": len(given[who])}
-            found[who] = Evidence("multi_account", first, mine, "feeder")
+            found[who] = Evidence("multi_account", first - FED_BACK, mine, "feeder")
         found[receiver] = Evidence("star", first, told, "star")
     return found
 

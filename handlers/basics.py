@@ -5,7 +5,7 @@ from datetime import timedelta
 from content.message import Reply
 from handlers.context import Context
 from handlers.router import Router
-from storage import members, outbox, programmes
+from storage import habits, members, outbox, programmes
 
 router = Router()
 
@@ -90,6 +90,7 @@ def left(ctx: Context) -> None:
     known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
     if known is not None:
         members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
+        habits.note(ctx.tx, ctx.programme.id, known.id, ctx.today, "left")
 
 
 @router.on("migrated")

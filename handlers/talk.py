@@ -6,6 +6,7 @@ from content.activity import worth
 from handlers.awards import pay
 from handlers.context import Context
 from handlers.router import Router
+from storage import habits
 from storage.talk import KEPT
 
 router = Router()
@@ -17,6 +18,8 @@ def talk(ctx: Context) -> None:
     said = ctx.said
     if said is None or ctx.person is None:
         return
+    if said.alike:
+        habits.note(ctx.tx, ctx.programme.id, ctx.person.id, ctx.today, "alike", said.alike)
     rules, words = ctx.rules.activity, ctx.event.text[:KEPT]
     if not worth(rules, words, said.previous, since_s=said.since_s, command=ctx.asks):
         return
