@@ -15,6 +15,7 @@ from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
 from bot.config import Settings
 from bot.dispatcher import BusyError, Dispatcher
+from bot.owners import tell
 from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
@@ -125,9 +126,11 @@ class App:
                 await self._do_all_of(programme_id)
             except (LookupError, ValueError, LedgerError) as error:
                 _log.error("what is due in programme %d fails: %s", programme_id, error)
+        owners, now = self.settings.owners, self.clock()
+        await self.dispatcher.run(lambda tx: tell(tx, owners, now))
         waiting = await self.dispatcher.run(reviews.count_all)
         if waiting > self.reviews:
-            _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
+            _log.warning("%d awards wait for somebody to look: python -m bot reviews list", waiting)
         self.reviews = waiting
         metrics.REVIEWS.set(waiting)
 

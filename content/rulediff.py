@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any, NamedTuple
 
+from content.credit import standing
 from content.rulebook import DOWNGRADES, PLATFORMS, LimitRule, Rulebook, exact
 
 Value = str | int | float | bool
@@ -45,6 +46,10 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     spends = {step.from_yuan for rules in (old, new) for step in rules.rebate.steps}
     if any(_pct(new, spent) < _pct(old, spent) for spent in spends):
         less.add("rebate.steps")
+    for lost in range(max(old.credit.start, new.credit.start) + 1):
+        was, now = standing(old.credit, lost), standing(new.credit, lost)
+        if now.multiplier < was.multiplier or not set(now.freeze) <= set(was.freeze):
+            less.add("credit.weights")
     return tuple(sorted(less))
 
 
@@ -163,7 +168,6 @@ def _of_levels(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
 
 def _of_credit(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     credit = rules.credit
-    yield "credit.watch", -int(credit.watch)
     for kind, lost in credit.deduct.model_dump().items():
         yield f"credit.deduct.{kind}", -lost
     yield "credit.confirmed", -credit.confirmed
@@ -171,6 +175,3 @@ def _of_credit(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     yield "credit.recover.points", credit.recover.points
     yield "credit.recover.clean_days", -credit.recover.clean_days
     yield "credit.forget_days", -credit.forget_days
-    for below in range(credit.start + 1):  # as it is felt at each score
-        standing_at = standing(credit, credit.start - below)
-        yield f"credit.weights.{below}", exact(standing_at.multiplier) - len(standing_at.freeze)

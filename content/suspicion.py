@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
 
     kind: Kind
     first: date
-    numbers: dict[str, str | int]
+    numbers: Mapping[str, str | int]
     text: str
     """By which text it is told (`finding.…`)."""
 
@@ -133,7 +133,7 @@ def together(
             for member, friend in ((one, other), (other, one)):
                 links[member].add(friend)
                 first[member] = min(first.get(member, days[0]), *days)
-    found = {}
+    found: dict[int, Evidence] = {}
     for people in _components(links):
         if len(people) >= PEOPLE:
             told = {"people": len(people), "days": TOGETHER_DAYS, "seconds": round(TOGETHER_S)}

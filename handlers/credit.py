@@ -1,4 +1,4 @@
-"""A member's own credit, told to him alone: the score, why, what it means, and a word against it."""
+"""A member's own credit, told to him alone: the score, why, what it means, and his own word."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,6 @@ from storage.findings import Finding
 router = Router()
 SHOWN = 5
 """How many findings are told, the newest."""
-_ID_END = 2**63
 
 
 @router.command("credit", "信用", "信用分", english=("my credit",))

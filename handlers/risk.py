@@ -13,7 +13,8 @@ from storage import credit, direct, findings, ledger, reviews
 from storage.findings import CLEARED, CONFIRMED, DecidedError, Finding, Verdict
 
 router = Router()
-_PRESSED = re.compile(r"(yes|no|next) ([0-9]{1,18})")
+_PRESSED = re.compile(r"(yes|no|next) ([0-9]{1,19})")
+_ID_END = 2**63
 _VERDICTS: dict[str, Verdict] = {"yes": CONFIRMED, "no": CLEARED}
 
 
@@ -29,7 +30,7 @@ def risk(ctx: Context) -> Reply:
     pressed = _PRESSED.fullmatch(ctx.args)
     if pressed is None or not ctx.event.genuine:
         raise Refusal("risk.gone")
-    number = int(pressed[2])
+    number = min(int(pressed[2]), _ID_END - 1)
     if pressed[1] == "next":
         return _next(ctx, number, again=True)
     return _decide(ctx, number, _VERDICTS[pressed[1]])

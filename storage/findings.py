@@ -226,9 +226,7 @@ def _next_watch(tx: Tx, here: Programme, known: Finding) -> int:
     return next((id_ for id_, kind in _open(tx, here, known) if serious(here, kind)), 0)
 
 
-def forget_due(
-    tx: Tx, here: Programme, now: datetime, *, most: int = 100
-) -> int:
+def forget_due(tx: Tx, here: Programme, now: datetime, *, most: int = 100) -> int:
     """Forget what is too old to be held against anybody; return of how many findings.
 
     One that nobody has decided about in all that time is cleared before.
@@ -250,5 +248,3 @@ def _finding(row: Sequence[object]) -> Finding:
     values[4] = _decode(str(values[4]))
     values[6] = bool(values[6])
     return Finding._make(values)
-
-

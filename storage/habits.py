@@ -24,7 +24,9 @@ _FORGET = Sql(
 )
 
 
-def note(tx: Tx, programme_id: int, member_id: int, day: date, what: What, times: int = 1) -> None:
+def note(  # noqa: PLR0917 - who, what, when
+    tx: Tx, programme_id: int, member_id: int, day: date, what: What, times: int = 1
+) -> None:
     """Count something that a member has done on a day."""
     values = {"programme": programme_id, "member": member_id, "day": day}
     tx.send(_NOTE, **values, what=what, times=times)

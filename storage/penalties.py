@@ -24,7 +24,8 @@ _EARNED: dict[Kind, tuple[str, ...]] = {
 }
 """What was earned by what a finding is about, by the reasons of its postings."""
 _FED = Sql(
-    "SELECT g.giver_id, h.ended_key FROM gift g JOIN hold h ON h.programme_id = g.programme_id AND h.id = g.id"
+    "SELECT g.giver_id, h.ended_key FROM gift g"
+    " JOIN hold h ON h.programme_id = g.programme_id AND h.id = g.id"
     " WHERE g.programme_id = :programme AND g.receiver_id = :member AND g.state = 'accepted'"
     " AND g.day >= :first AND EXISTS (SELECT 1 FROM finding f WHERE f.programme_id = g.programme_id"
     " AND f.member_id = g.giver_id AND f.kind = 'multi_account' AND f.state <> 'cleared')"

@@ -41,7 +41,8 @@ class DecidedError(ValueError):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Posting).decode
 _ADD = Sql(
-    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms, finding)"
+    "INSERT INTO review"
+    " (programme_id, id, owner_id, key, wallet, amount, posting, made_ms, finding)"
     " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at, :finding)"
     " ON CONFLICT (programme_id, key) DO NOTHING"
 )

@@ -45,9 +45,7 @@ def look_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int =
     return 1
 
 
-def _note(
-    tx: Tx, here: Programme, seen: Iterable[tuple[int, Evidence]], now: datetime
-) -> None:
+def _note(tx: Tx, here: Programme, seen: Iterable[tuple[int, Evidence]], now: datetime) -> None:
     some = [*seen]
     tx.books.load(tx, here.id, POINTS, {member for member, _ in some})
     for member, evidence in some:

@@ -360,8 +360,9 @@ review = Table(
     ),
     sqlite_with_rowid=False,
 )
-"""Awards over the programme's budget, or of somebody about whom a `finding` is open: `waiting`, then
-`approved` (`posted` is the posting), `refused`, or `cancelled` when what they were for was undone.
+"""Awards over the programme's budget, or of somebody about whom a `finding` is open: `waiting`,
+then `approved` (`posted` is the posting), `refused`, or `cancelled` when what they were for was
+undone.
 """
 
 spent = Table(

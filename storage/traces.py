@@ -19,9 +19,7 @@ _CHECKINS = (
     "SELECT member_id, day, at_ms FROM checkin WHERE programme_id = :programme"
     " AND member_id {some} AND day >= :first AND day <= :last AND made_up IS NULL"
 )
-_CHECKINS_OF = Sql(
-    _CHECKINS.format(some=_SOME), postgres=_CHECKINS.format(some="= ANY(:members)")
-)
+_CHECKINS_OF = Sql(_CHECKINS.format(some=_SOME), postgres=_CHECKINS.format(some="= ANY(:members)"))
 _ON_DAY = Sql(
     "SELECT c.member_id, c.at_ms FROM account a JOIN checkin c ON c.programme_id = a.programme_id"
     " AND c.member_id = a.owner_id AND c.day = :day WHERE a.programme_id = :programme"
@@ -99,9 +97,7 @@ def gifts(tx: Tx, programme_id: int, first: date) -> list[Gift]:
     return [Gift(giver, to, amount, to_day(raw) or first) for giver, to, amount, raw in rows]
 
 
-def earned(
-    tx: Tx, programme_id: int, members: Collection[int]
-) -> dict[int, tuple[int, datetime]]:
+def earned(tx: Tx, programme_id: int, members: Collection[int]) -> dict[int, tuple[int, datetime]]:
     """Return what members have earned in all, and since when they are members."""
     rows = tx.all(_EARNED_BY, programme=programme_id, members=_list(tx, members))
     return {member: (total, from_ms(since)) for member, total, since in rows}

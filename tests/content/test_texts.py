@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from content import texts as module
+from content.creditrules import FREEZES, KINDS
 from content.rulebook import EVENTS, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
@@ -107,6 +108,13 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
+    made |= {f"finding.{kind}" for kind in (*KINDS, "together", "feeder")} - {
+        "finding.multi_account"
+    }
+    made |= {f"frozen.{what}" for what in FREEZES}
+    made |= {f"credit.{state}" for state in ("open", "confirmed", "appealed")}
+    made |= {f"credit.answer_{state}" for state in ("confirmed", "cleared")}
+    made |= {f"risk.{state}" for state in ("confirmed", "cleared")}
     made |= {f"command.{name}" for name in discover().commands}
     assert made - table.keys() == set()
 
@@ -138,7 +146,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     code = "\n".join(text for _, text in _literals())
     table = _table(FOLDER / "zh.toml")
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
-    made += ("earn.", "per.", "expiry.", "kind.")
+    made += ("earn.", "per.", "expiry.", "kind.", "finding.", "frozen.", "credit.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]

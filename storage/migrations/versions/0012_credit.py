@@ -72,9 +72,7 @@ def upgrade() -> None:
         _id("member_id"),
         _number("times"),
         _of_member("habit"),
-        sa.PrimaryKeyConstraint(
-            "programme_id", "what", "day", "member_id", name=op.f("pk_habit")
-        ),
+        sa.PrimaryKeyConstraint("programme_id", "what", "day", "member_id", name=op.f("pk_habit")),
         sqlite_with_rowid=False,
     )
 
