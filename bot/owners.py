@@ -10,7 +10,7 @@ from storage.chores import Chore
 from storage.db import Tx
 from storage.programmes import MAIN
 
-_CHORE = "risk.told"
+_CHORE = "risk-told"
 LIFE_S = 12 * 3600
 
 

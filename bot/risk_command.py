@@ -82,7 +82,7 @@ def _decide(desk: Desk, here: Programme, options: argparse.Namespace, verdict: V
         raise DeskError(str(error)) from error
 
 
-def _decided(  # noqa: PLR0913 - a finding, where, how, by whom, when
+def _decided(
     tx: Tx, *, here: Programme, verdict: Verdict, by: str, now: datetime, number: int
 ) -> Finding:
     return findings.decide(tx, here, number, verdict, by=by, now=now)

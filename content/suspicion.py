@@ -19,7 +19,7 @@ DAYS = 14
 """How far back check-ins are looked at, the day that ended included."""
 GIFT_DAYS = 30
 """How far back gifts, and leaving, are looked at."""
-SCRIPT_DAYS, SCRIPT_S, SCRIPT_SHARE = 10, 2.0, 0.8
+SCRIPT_DAYS, SCRIPT_S, SCRIPT_SHARE = 10, 1.0, 0.85
 BEAT_GAPS, BEAT_S, BEAT_SHARE = 15, 1.5, 0.8
 ALIKE_A_DAY, ALIKE_DAYS, ALIKE_WITHIN = 15, 2, 7
 TOGETHER_S, TOGETHER_DAYS, TOGETHER_SHARE, NEIGHBOURS = 3.0, 10, 0.8, 20
@@ -64,7 +64,8 @@ def regular(times: Mapping[date, float]) -> Evidence | None:
         return None
     middle = times[sorted(near)[len(near) // 2]]
     spread = max(_apart(times[day], middle) for day in near)
-    told = {"days": len(near), "time": clock(middle), "seconds": max(1, round(spread))}
+    told: dict[str, str | int] = {"days": len(near), "time": clock(middle)}
+    told["seconds"] = max(1, round(spread))
     return Evidence("script", min(near), told, "script")
 
 

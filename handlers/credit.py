@@ -12,6 +12,7 @@ from storage import credit, findings, ledger
 from storage.findings import Finding
 
 router = Router()
+SEPARATOR = " · "
 SHOWN = 5
 """How many findings are told, the newest."""
 
@@ -89,7 +90,7 @@ def _lines(ctx: Context, found: list[Finding]) -> Iterator[str]:
         yield say("credit.fine")
     if now.freeze:
         names = [say(f"frozen.{each}") for each in now.freeze]
-        yield say("credit.frozen_now", what=say("frozen.and").join(names))
+        yield say("credit.frozen_now", what=SEPARATOR.join(names))
     for each in found:
         state = "appealed" if each.appeal and each.waits else each.state
         yield say(

@@ -14,6 +14,8 @@ from storage.findings import CLEARED, CONFIRMED, DecidedError, Finding, Verdict
 
 router = Router()
 _PRESSED = re.compile(r"(yes|no|next) ([0-9]{1,19})")
+_DONE: dict[str, str] = {CONFIRMED: "risk.confirmed", CLEARED: "risk.cleared"}
+_ANSWERS = {CONFIRMED: "credit.answer_confirmed", CLEARED: "credit.answer_cleared"}
 _ID_END = 2**63
 _VERDICTS: dict[str, Verdict] = {"yes": CONFIRMED, "no": CLEARED}
 
@@ -46,7 +48,7 @@ def _decide(ctx: Context, number: int, verdict: Verdict) -> Reply:
     if before is not None and before.waits and done.appeal:
         _answer(ctx, done)
     name = isolate(done.name)
-    line = ctx.texts.say(f"risk.{verdict}", name=name, taken=max(0, done.taken))
+    line = ctx.texts.say(_DONE[verdict], name=name, taken=max(0, done.taken))
     following = _next(ctx, 0)
     return Reply(f"{line}\n\n{following.text}", following.buttons, replaces=True)
 
@@ -55,7 +57,7 @@ def _answer(ctx: Context, done: Finding) -> None:
     """Tell a member what has become of his words."""
     chats = direct.chats(ctx.tx, ctx.programme.id, done.member_id)
     words = texts(chats[0].locale) if chats and chats[0].locale else texts(ctx.programme.locale)
-    ctx.whisper(done.member_id, Reply(words.say(f"credit.answer_{done.state}")))
+    ctx.whisper(done.member_id, Reply(words.say(_ANSWERS[done.state])))
 
 
 def _next(ctx: Context, after: int, *, again: bool = False) -> Reply:

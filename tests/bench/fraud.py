@@ -1,4 +1,4 @@
-"""A month of a large group with cheats in it: what each kind tried for, what it got, who else was hit.
+"""A month of a large group with cheats in it: what each kind tried for and got, who else was hit.
 
 Everything goes the real way: events, worker, handlers, the clock's nights. An owner looks at what
 was found once a day and is always right; what he has to look at, and honest people hindered
@@ -31,12 +31,33 @@ DAYS, KNOWN_DAYS = 30, 20
 BATCH = 100
 CHECKIN, BONUS, EVERY, TALK_MOST = 5, 1, 7, 30
 FRAUD_MAX, HINDERED_MAX = 0.02, 0.005
-_WHO = "我 老王 小李 隔壁阿姨 孩子他爸 群主 新来的 我妈 同事 店长 邻居 队友".split()
-_WHEN = "昨天 今早 刚才 周末 上个月 明天 中午 放假 下班后 凌晨 下雨天 国庆".split()
-_DID = "买了 看到 修好 弄丢 试了 借走 煮了 拍到 种下 收到 推荐 退掉 洗了 搬来 打包".split()
-_WHAT = "帐篷 咖啡壶 一条鱼 折叠椅 登山杖 蓝色睡袋 两箱橘子 新炉头 旧相机 防潮垫 小狗 火锅底料".split()
-_TAIL = "真不错 有点贵 下次还来 大家怎么看 求推荐 太香了 别踩坑 照片晚点发 有人一起吗 笑死".split()
-_STOCK = "早上好大家 哈哈哈哈哈 收到收到 辛苦大家了 太厉害了吧 谢谢分享呀 晚安各位 我也想要".split()
+_WHO = ("我", "老王", "小李", "隔壁阿姨", "孩子他爸", "群主", "新来的", "我妈", "同事", "店长")
+_WHEN = ("昨天", "今早", "刚才", "周末", "上个月", "明天", "中午", "放假", "下班后", "凌晨", "国庆")
+_DID = (
+    "买了",
+    "看到",
+    "修好",
+    "弄丢",
+    "试了",
+    "借走",
+    "煮了",
+    "拍到",
+    "种下",
+    "收到",
+    "退掉",
+    "打包",
+)
+_WHAT = ("帐篷", "咖啡壶", "一条鱼", "折叠椅", "登山杖", "蓝色睡袋", "两箱橘子", "新炉头", "旧相机")
+_TAIL = ("真不错", "有点贵", "下次还来", "大家怎么看", "求推荐", "太香了", "别踩坑", "照片晚点发")
+_STOCK = (
+    "早上好大家",
+    "哈哈哈哈哈",
+    "收到收到",
+    "辛苦大家了",
+    "太厉害了吧",
+    "晚安各位",
+    "我也想要",
+)
 _ADS = (
     "点我头像领红包啦快来", "想赚外快的加我微信", "新店开张全场五折哦", "免费送礼品先到先得",
     "需要代购的私聊我呀", "今日特价错过没有了", "进群就送大额优惠券", "高价回收旧手机电脑",
@@ -102,7 +123,9 @@ def people(honest: int, cheats: int, rng: Random) -> list[Account]:
     """Make the group up: `cheats` of each kind (several accounts each where that is the kind)."""
     found = []
     for n in range(honest):
-        one = Account(f"群友{n}", "honest", zeal=rng.uniform(0.2, 0.98), chatty=rng.expovariate(0.5))
+        one = Account(
+            f"群友{n}", "honest", zeal=rng.uniform(0.2, 0.98), chatty=rng.expovariate(0.5)
+        )
         habit = rng.random()
         if habit < 0.15:  # the alarm rings, or the morning's post comes, and they press at once
             one.about, one.spread = rng.choice((7.5, 8.0, 8.0, 21.0)) * 3600, rng.choice((12, 40))
@@ -128,14 +151,17 @@ def people(honest: int, cheats: int, rng: Random) -> list[Account]:
 class Simulation:
     """Days of the group, one after another."""
 
-    def __init__(self, engine: Engine, honest: int, cheats: int, *, seed: int = 7) -> None:
+    def __init__(
+        self, engine: Engine, honest: int, cheats: int, *, seed: int = 7, decides: bool = True
+    ) -> None:
         self.rng = Random(seed)
+        self.decides = decides
+        """Whether the owner does what he is asked for, or never looks."""
         self.month = Month(people(honest, cheats, self.rng))
         self.by_name = {one.name: one for one in self.month.accounts}
         begin = START - timedelta(days=KNOWN_DAYS)
         self.stage = Stage(engine, talk=Talk(), now=begin)
         self.of = [one for one in self.month.accounts if one.honest]
-        self._days = 0
 
     def run(self, days: int = DAYS) -> Month:
         stage = self.stage
@@ -285,7 +311,8 @@ class Simulation:
                     if findings.serious(here, each.kind):
                         self.month.waited.add(who.name)
                 verdict = CLEARED if who.honest else CONFIRMED
-                findings.decide(tx, here, each.id, verdict, by="阿文", now=at)
+                if self.decides:
+                    findings.decide(tx, here, each.id, verdict, by="阿文", now=at)
 
         (outcome,) = self.stage.worker.run([look])
         assert outcome.error is None, outcome.error
@@ -309,12 +336,16 @@ class Simulation:
 
 
 def run(plan: Plan, result: Result) -> None:
-    honest, cheats = plan.size(1_770, 170), plan.size(10, 1)
-    engine = open_engine(f"sqlite:///{plan.folder}/fraud.db")
-    migrate(engine)
-    month = Simulation(engine, honest, cheats).run()
-    engine.dispose()
-    show(month)
+    honest, cheats = plan.size(1_800, 90), plan.size(10, 1)
+    months = []
+    for decides in (False, True):
+        engine = open_engine(f"sqlite:///{plan.folder}/fraud-{decides}.db")
+        migrate(engine)
+        months.append(Simulation(engine, honest, cheats, decides=decides).run())
+        engine.dispose()
+        print("\nThe owner decides each day:" if decides else "\nNobody ever decides:", end="")
+        show(months[-1])
+    month = months[-1]
     result.figures.append(one("cheats got of what they tried for", "%", [100 * month.share()]))
     result.figures.append(
         one("honest members whose points waited", "%", [100 * len(month.waited) / month.honest])
@@ -329,7 +360,9 @@ def show(month: Month) -> None:
         share = f"{100 * month.share(kind):7.1f}%"
         print(f"{kind:<22}{month.size(kind):>9}{found:>7}{tried:>11}{got:>8}{share:>8}")
     whole, careful = month.share(), month.share(*month.kinds)
-    print(f"together, without the careful ones: {100 * whole:.2f}%; with them: {100 * careful:.2f}%")
+    print(
+        f"together, without the careful ones: {100 * whole:.2f}%; with them: {100 * careful:.2f}%"
+    )
     print(
         f"honest: {month.honest}; their points waited: {len(month.waited)}"
         f" ({100 * len(month.waited) / month.honest:.2f}%); credit lowered: {len(month.lowered)}"

@@ -113,8 +113,6 @@ def test_every_key_that_code_puts_together_exists() -> None:
     }
     made |= {f"frozen.{what}" for what in FREEZES}
     made |= {f"credit.{state}" for state in ("open", "confirmed", "appealed")}
-    made |= {f"credit.answer_{state}" for state in ("confirmed", "cleared")}
-    made |= {f"risk.{state}" for state in ("confirmed", "cleared")}
     made |= {f"command.{name}" for name in discover().commands}
     assert made - table.keys() == set()
 
