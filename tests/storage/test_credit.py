@@ -38,7 +38,6 @@ from tests.storage.books import (
     member,
     posting,
     programme,
-    run_daily,
     transaction,
 )
 from tests.storage.test_schema import _config
@@ -215,7 +214,7 @@ def test_the_night_goes_on_where_it_stopped_and_is_done_once(engine: Engine) -> 
             steps += 1
         assert steps == 4  # three pages, and what they do with each other
         assert riskwatch.look_due(tx, here, tomorrow, at, most=2) == 0
-        assert run_daily(tx, now=at) == 0
+        assert count(tx, "finding") == 0
 
 
 def _both(engine: Engine, *jobs: Any) -> list[Any]:
@@ -237,8 +236,7 @@ def _both(engine: Engine, *jobs: Any) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_two_owners_at_once_decide_it_once(engine: Engine, round_: int) -> None:
+def test_two_owners_at_once_decide_it_once(engine: Engine) -> None:
     with transaction(engine) as tx:
         here = _here(tx, programme(tx))
         ming = member(tx, here.id)
@@ -257,10 +255,7 @@ def test_two_owners_at_once_decide_it_once(engine: Engine, round_: int) -> None:
         assert _score(tx, here, ming) == 25
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_an_award_at_the_moment_of_a_decision_is_paid_or_waits_but_is_not_lost(
-    engine: Engine, round_: int
-) -> None:
+def test_an_award_at_the_moment_of_a_decision_is_not_lost(engine: Engine) -> None:
     with transaction(engine) as tx:
         here = _here(tx, programme(tx))
         ming = member(tx, here.id)
