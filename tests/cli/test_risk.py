@@ -60,10 +60,9 @@ def test_findings_are_listed_shown_and_decided_once(
     assert "Nothing waits" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("found")
 @pytest.mark.parametrize("verb", ["confirm", "clear", "show"])
-def test_what_is_not_there_is_not_decided(
-    found: list[int], verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_not_there_is_not_decided(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     by = [] if verb == "show" else ["--by", "阿文"]
     assert main(["risk", verb, "7", *by]) == 1
     assert "finding 7 does not exist" in capsys.readouterr().err
