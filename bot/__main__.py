@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("what", nargs="...", help="such as `store --quick`; `-- --help` says more")
     _keys_parser(command("keys", _keys, "the keys of the HTTP API"))
     _reviews_parser(command("reviews", _reviews, "awards over the budget, which wait for you"))
+    arguments.risk(command("risk", _risk, "what looks like cheating, which waits for you"))
     _rules_parser(command("rules", _rules, "show, check, compare and publish rule documents"))
     arguments.compensate(
         command("compensate", _compensate, "make good what members have lost, when several approve")
@@ -279,6 +280,12 @@ def _reviews(options: argparse.Namespace) -> int:
 
     work = {"list": reviewing.show, "approve": reviewing.approve, "refuse": reviewing.refuse}
     return _at_desk(work[options.verb], options)
+
+
+def _risk(options: argparse.Namespace) -> int:
+    from bot import risk_command  # noqa: PLC0415 - the same
+
+    return _at_desk(risk_command.run, options)
 
 
 def _rebuild(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The command lines of what works on the books: compensate, export, statement."""
+"""The command lines of what works on the books: compensate, export, statement; and risk."""
 
 import argparse
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 KINDS = ("inflation", "value_drop", "fixed")
 COUNT_MAX = 10_000
+ID_END = 2**63
 
 
 def compensate(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,22 @@ def compensate(parser: argparse.ArgumentParser) -> None:
         way.add_argument("--note", default="", help="why")
 
 
+def risk(parser: argparse.ArgumentParser) -> None:
+    """Fill in `risk …`."""
+    verbs = parser.add_subparsers(required=True, dest="verb")
+    listed = verbs.add_parser("list", help="list what waits, the oldest first")
+    listed.add_argument("--most", type=int, default=50, help="how many (default 50)")
+    shown = verbs.add_parser("show", help="show a finding, and what waits for it")
+    confirm = verbs.add_parser("confirm", help="so it is: take back what was earned by it")
+    clear = verbs.add_parser("clear", help="a mistake: give back credit, and pay what waited")
+    shown.add_argument("number", type=number, help="the number that list shows")
+    for way in (confirm, clear):
+        way.add_argument("number", type=number, nargs="+", help="the numbers that list shows")
+        way.add_argument("--by", required=True, help="who decides: it is kept")
+    for way in (listed, shown, confirm, clear):
+        _programme(way)
+
+
 def export(parser: argparse.ArgumentParser) -> None:
     """Fill in `export …`."""
     what = parser.add_subparsers(required=True, dest="verb")
@@ -72,6 +89,13 @@ def percent(given: str) -> Fraction:
 def whole(given: str) -> int:
     """Return a whole number from 1. Errors: ValueError."""
     if not re.fullmatch("[0-9]{1,12}", given) or int(given) == 0:
+        raise ValueError(given)
+    return int(given)
+
+
+def number(given: str) -> int:
+    """Return a row's number. Errors: ValueError."""
+    if not re.fullmatch("[0-9]{1,19}", given) or int(given) >= ID_END:
         raise ValueError(given)
     return int(given)
 

@@ -16,6 +16,7 @@ from bot.adapters.telegram import TelegramAdapter
 from bot.clock import Clock
 from bot.config import Settings
 from bot.dispatcher import BusyError, Dispatcher
+from bot.owners import tell
 from bot.pictures import Pictures
 from bot.sender import Sender
 from bot.web.app import WebServer
@@ -132,9 +133,11 @@ class App:
                 _log.error("what is due in programme %d fails: %s", programme_id, error)
         await self._do_each(weekly.due, weekly.announce)
         await self._do_each(tags.due, tags.look)
+        owners, now = self.settings.owners, self.clock()
+        await self.dispatcher.run(lambda tx: tell(tx, owners, now))
         waiting = await self.dispatcher.run(reviews.count_all)
         if waiting > self.reviews:
-            _log.warning("%d awards over the budget wait: python -m bot reviews list", waiting)
+            _log.warning("%d awards wait for somebody to look: python -m bot reviews list", waiting)
         self.reviews = waiting
         metrics.REVIEWS.set(waiting)
 

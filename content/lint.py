@@ -63,6 +63,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_gifts(rules),
         *_quests(rules),
         *_welcome(rules),
+        *_credit(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -207,3 +208,15 @@ def _welcome(rules: Rulebook) -> Iterator[Finding]:
         yield Finding("warn", "welcome.double_categories", words)
     if met.verify == "quiz" and any(len(each.wrong) < QUIZ_WRONG_MIN for each in met.quiz):
         yield Finding("warn", "welcome.quiz", "a question with two choices is guessed at once")
+
+
+def _credit(rules: Rulebook) -> Iterator[Finding]:
+    credit = rules.credit
+    if not credit.watch:
+        yield Finding("warn", "credit.watch", "false: scripts and second accounts earn like people")
+    for kind, lost in credit.deduct.model_dump().items():
+        if lost >= credit.start:
+            words = f"{lost}: one finding takes everything, before anybody has looked"
+            yield Finding("warn", f"credit.deduct.{kind}", words)
+        elif credit.watch and not lost:
+            yield Finding("warn", f"credit.deduct.{kind}", "0: nobody looks for it")

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
-from content import questrules, rulewords, welcome
+from content import creditrules, questrules, rulewords, welcome
+from content.creditrules import CreditRules
 from content.questrules import QuestRule, SurveyRule
 from content.ruleterms import (
     Days,
@@ -373,6 +374,7 @@ class Rulebook(_Rules):
     survey: Many[SurveyRule] = ()
     redeem: RedeemRules = RedeemRules()
     welcome: WelcomeRules = WelcomeRules()
+    credit: CreditRules = CreditRules()
     compensation: CompensationRules = CompensationRules()
     limits: LimitRules = LimitRules()
     boards: BoardRules = BoardRules()
@@ -434,6 +436,8 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
     for found in questrules.conflicts(rules.quest, rules.survey, rules.categories, most):
         yield _Conflict(*found)
     yield from (_Conflict(*each) for each in welcome.conflicts(rules.welcome, rules.categories))
+    for found in creditrules.conflicts(rules.credit):
+        yield _Conflict(*found)
 
 
 def _of_names(rules: Rulebook) -> Iterator[_Conflict]:

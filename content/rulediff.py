@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any, NamedTuple
 
+from content.credit import standing
 from content.rulebook import DOWNGRADES, PERKS, PLATFORMS, LimitRule, Rulebook, exact
 
 Value = str | int | float | bool
@@ -46,6 +47,10 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     spends = {step.from_yuan for rules in (old, new) for step in rules.rebate.steps}
     if any(_pct(new, spent) < _pct(old, spent) for spent in spends):
         less.add("rebate.steps")
+    for lost in range(max(old.credit.start, new.credit.start) + 1):
+        was, now = standing(old.credit, lost), standing(new.credit, lost)
+        if now.multiplier < was.multiplier or not set(now.freeze) <= set(was.freeze):
+            less.add("credit.weights")
     return tuple(sorted(less))
 
 
@@ -76,6 +81,7 @@ def _terms(rules: Rulebook) -> Terms:
             *_of_earning(rules),
             *_of_levels(rules),
             *_of_quests(rules),
+            *_of_credit(rules),
         )
     )
 
@@ -203,3 +209,14 @@ def _other_steps(old: Rulebook, new: Rulebook) -> Iterator[str]:
             yield f"quest.{before.id}.steps"
         if (before.period, before.once, before.group) != (after.period, after.once, after.group):
             yield f"quest.{before.id}"
+
+
+def _of_credit(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    credit = rules.credit
+    for kind, lost in credit.deduct.model_dump().items():
+        yield f"credit.deduct.{kind}", -lost
+    yield "credit.confirmed", -credit.confirmed
+    yield "credit.review_from", credit.review_from
+    yield "credit.recover.points", credit.recover.points
+    yield "credit.recover.clean_days", -credit.recover.clean_days
+    yield "credit.forget_days", -credit.forget_days

@@ -24,7 +24,8 @@ def checkin(ctx: Context) -> Reply:
     member = ctx.member
     buttons = ctx.row("checkin", "points", "top day")
     asked = occasions.ask(ctx.tx, ctx.programme, member.id, "checkin")
-    streak = checkins.add(ctx.tx, ctx.programme.id, member.id, ctx.today, ctx.now)
+    said = min(ctx.event.at, ctx.now)  # not when it was done: after an outage that is one moment
+    streak = checkins.add(ctx.tx, ctx.programme.id, member.id, ctx.today, said)
     if streak is None:  # perhaps this very moment, on another platform: look again
         now_has = members.find(ctx.tx, ctx.programme.id, ctx.event.who, None) or member
         raise Refusal("checkin.already", name=ctx.name, balance=now_has.available, buttons=buttons)
@@ -68,7 +69,12 @@ def _first_days(ctx: Context) -> str:
 def _answer(result: day.Award, paid: Sequence[Award]) -> str:
     """Return the key of the text that tells what a check-in has brought."""
     if not any(award.points for award in paid):
-        return "checkin.review" if any(award.review for award in paid) else "checkin.full"
+        why = {award.withheld for award in paid}
+        if "watched" in why:
+            return "checkin.waits"
+        if "review" in why:
+            return "checkin.review"
+        return "checkin.light" if "credit" in why else "checkin.full"
     if result.to_bonus == 1:
         return "checkin.eve"
     return "checkin.bonus" if result.bonus else "checkin.done"

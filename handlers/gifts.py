@@ -18,7 +18,7 @@ from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
 from handlers.whom import Whom
-from storage import badges, gifts, ledger, levels, members
+from storage import badges, credit, gifts, ledger, levels, members
 from storage.gifts import End, Gift
 from storage.movement import InsufficientError, Posting
 
@@ -96,6 +96,8 @@ def _asked(ctx: Context) -> tuple[Whom, Reading]:
 def _offer(ctx: Context, receiver: Whom, asked: Reading) -> Reply:
     rules, giver = _rules(ctx), ctx.member
     case = _case(ctx, receiver, asked.amount)
+    if credit.frozen(ctx.rules, ledger.account(ctx.tx, ctx.programme.id, giver.id), "gift"):
+        raise Refusal("credit.frozen", name=ctx.name)
     why = gifting.forbids(rules, case)
     if why is not None:
         raise _refusal(ctx, why, receiver, case)
@@ -233,6 +235,11 @@ def _again(ctx: Context, offered: Gift) -> Gift:
 def _check_acceptance(ctx: Context, offered: Gift) -> None:
     """Refuse what has come up since the offer, with both accounts locked."""
     has = ledger.account(ctx.tx, ctx.programme.id, offered.receiver_id)
+    giver_has = ledger.account(ctx.tx, ctx.programme.id, offered.giver_id)
+    if credit.frozen(ctx.rules, has, "gift"):
+        raise Refusal("credit.frozen", name=ctx.name)
+    if credit.frozen(ctx.rules, giver_has, "gift"):
+        raise Refusal("credit.not_now", name=ctx.name)
     if has.debt:
         raise Refusal("gift.owing", name=ctx.name, debt=-has.debt)
     since = ctx.now - timedelta(hours=BACK_H)

@@ -6,7 +6,7 @@ from content.message import LetIn, Quiet
 from handlers import greeting, verifying
 from handlers.context import Context
 from handlers.router import Router
-from storage import arrivals, members, outbox, programmes, questions
+from storage import arrivals, habits, members, outbox, programmes, questions
 from storage.members import Member
 
 router = Router()
@@ -146,3 +146,4 @@ def left(ctx: Context) -> None:
     known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
     if known is not None:
         members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
+        habits.note(ctx.tx, ctx.programme.id, known.id, ctx.today, "left")

@@ -51,6 +51,7 @@ def _rules(ctx: Context) -> Reply:
         *_rebate(ctx),
         *_quests(ctx),
         *_gifts(ctx),
+        *_credit(ctx),
         *_keeping(ctx),
     )
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
@@ -191,6 +192,13 @@ def _gifts(ctx: Context) -> Iterator[str]:
     )
     if gift.account_days_min:
         yield ctx.texts.say("rules.gift_days", days=gift.account_days_min)
+
+
+def _credit(ctx: Context) -> Iterator[str]:
+    """Tell that everybody has credit, and from where on points count less."""
+    rules = ctx.rules.credit
+    if rules.watch and rules.weights:
+        yield ctx.texts.say("rules.credit", start=rules.start, below=rules.weights[0].below)
 
 
 def _keeping(ctx: Context) -> Iterator[str]:

@@ -8,7 +8,7 @@ from handlers.awards import pay
 from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
-from storage import badges, members
+from storage import badges, habits, members
 from storage.books import POINTS
 from storage.talk import KEPT
 
@@ -22,6 +22,8 @@ def talk(ctx: Context) -> None:
     said = ctx.said
     if said is None or ctx.person is None or ctx.unverified:
         return
+    if said.alike:
+        habits.note(ctx.tx, ctx.programme.id, ctx.person.id, ctx.today, "alike", said.alike)
     rules, words = ctx.rules.activity, ctx.event.text[:KEPT]
     if not worth(rules, words, said.previous, since_s=said.since_s, command=ctx.asks):
         return

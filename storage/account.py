@@ -69,6 +69,8 @@ class Account(msgspec.Struct, gc=False):
     earned_month: date = date.min
     gifted: int = 0
     gifted_spent: int = 0
+    credit_lost: int = 0
+    watched: int = 0
 
     @property
     def key(self) -> AccountKey:

@@ -21,14 +21,16 @@ _MADE_UP = Sql(
 )
 
 
-def add(tx: Tx, programme_id: int, member_id: int, day: date, now: datetime) -> int | None:
+def add(tx: Tx, programme_id: int, member_id: int, day: date, said: datetime) -> int | None:
     """Note a check-in and return the streak that ends with it; None when there was one already.
+
+    `said` is the moment in which the member asked for it.
 
     A day that comes late (yesterday's message delivered after today's) fills its gap: its own
     streak is returned, and the member's runs through it.
     """
     who = {"programme": programme_id, "member": member_id}
-    added = tx.send(_ADD, **who, day=day, at=to_ms(now), made_up=None)
+    added = tx.send(_ADD, **who, day=day, at=to_ms(said), made_up=None)
     account = ledger.account(tx, programme_id, member_id)
     if added.count == 0:
         return None

@@ -1,9 +1,20 @@
-"""What time does: points arrive and expire, levels are looked at, rebates paid, debts given up."""
+"""What time does: points arrive and expire, levels and members are looked at, rebates paid."""
 
 from datetime import date, datetime
 
 from content.rulebook import POINTS, Rulebook
-from storage import badges, chores, debts, gifts, holds, levels, programmes, rebates, tallies
+from storage import (
+    badges,
+    chores,
+    debts,
+    gifts,
+    holds,
+    levels,
+    programmes,
+    rebates,
+    riskwatch,
+    tallies,
+)
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import account, expire, move
@@ -135,6 +146,7 @@ def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
         or rebates.pay_due(tx, here, today, now)
         or debts.write_off_due(tx, here, today, now)
         or badges.review_due(tx, here, today)
+        or riskwatch.look_due(tx, here, today, now)
     )
     if not done:
         tallies.sweep(tx, here.id)

@@ -1,4 +1,4 @@
-"""Awards over the programme's budget: they wait until somebody has looked."""
+"""Awards over the budget, or of one about whom something was found: they wait for a look."""
 
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -31,6 +31,7 @@ class Review(NamedTuple):
     decided_ms: int | None
     decided_by: str
     posted: int
+    finding: int
 
 
 class DecidedError(ValueError):
@@ -40,14 +41,15 @@ class DecidedError(ValueError):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Posting).decode
 _ADD = Sql(
-    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms)"
-    " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at)"
+    "INSERT INTO review"
+    " (programme_id, id, owner_id, key, wallet, amount, posting, made_ms, finding)"
+    " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at, :finding)"
     " ON CONFLICT (programme_id, key) DO NOTHING"
 )
 _ID = Sql("SELECT id FROM review WHERE programme_id = :programme AND key = :key")
 _SELECT = (
     "SELECT r.id, r.owner_id, m.name, r.wallet, r.amount, r.posting, r.state, r.made_ms,"
-    " r.decided_ms, r.decided_by, r.posted FROM review r JOIN member m"
+    " r.decided_ms, r.decided_by, r.posted, r.finding FROM review r JOIN member m"
     " ON m.programme_id = r.programme_id AND m.id = r.owner_id WHERE r.programme_id = :programme"
 )
 _GET = Sql(f"{_SELECT} AND r.id = :id")
@@ -66,10 +68,29 @@ _LESS = Sql(
     "UPDATE review SET amount = amount - :less WHERE programme_id = :programme AND id = :id"
     " AND state = 'waiting' AND amount > :less"
 )
+_OF_FINDING = Sql(
+    "SELECT id FROM review WHERE programme_id = :programme AND finding = :finding AND finding > 0"
+    " AND state = 'waiting' ORDER BY id"
+)
+_POINTS_OF = Sql(
+    "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM review WHERE programme_id = :programme"
+    " AND finding = :finding AND finding > 0 AND wallet = 'points' AND state = 'waiting'"
+)
+_REOPEN = Sql(
+    "UPDATE review SET state = 'waiting', decided_ms = NULL, decided_by = ''"
+    " WHERE programme_id = :programme AND finding = :finding AND finding > 0 AND state = 'refused'"
+)
+_HAND_ON = Sql(
+    "UPDATE review SET finding = :other WHERE programme_id = :programme AND finding = :finding"
+    " AND finding > 0 AND state = 'waiting'"
+)
 
 
-def queue(tx: Tx, posting: Posting, now: datetime) -> int:
-    """Let an award wait for somebody to look; return its number. The same key waits once."""
+def queue(tx: Tx, posting: Posting, now: datetime, *, finding: int = 0) -> int:
+    """Let an award wait for somebody to look; return its number. The same key waits once.
+
+    With a `finding` about its owner it waits until that is decided.
+    """
     tx.run(
         _ADD,
         programme=posting.programme_id,
@@ -80,6 +101,7 @@ def queue(tx: Tx, posting: Posting, now: datetime) -> int:
         amount=posting.amount,
         posting=_encode(posting._replace(budget=(), caps=())).decode(),
         at=to_ms(now),
+        finding=finding,
     )
     (id_,) = tx.one(_ID, programme=posting.programme_id, key=posting.key)
     return int(id_)
@@ -147,6 +169,27 @@ def shrink(tx: Tx, programme_id: int, review_id: int, less: int, *, now: datetim
         return True
     cancel = {"state": CANCELLED, "by": "refund", "at": to_ms(now)}
     return bool(tx.run(_DECIDE, **own, **cancel).rowcount == 1)
+
+
+def of_finding(tx: Tx, programme_id: int, finding: int) -> list[int]:
+    """Return the numbers of what waits for the sake of a finding."""
+    return [id_ for (id_,) in tx.all(_OF_FINDING, programme=programme_id, finding=finding)]
+
+
+def points_of_finding(tx: Tx, programme_id: int, finding: int) -> int:
+    """Return how many points wait for the sake of a finding."""
+    row = tx.one(_POINTS_OF, programme=programme_id, finding=finding)
+    return int(row[0])
+
+
+def reopen(tx: Tx, programme_id: int, finding: int) -> None:
+    """Let wait again what was refused for the sake of a finding."""
+    tx.run(_REOPEN, programme=programme_id, finding=finding)
+
+
+def hand_on(tx: Tx, programme_id: int, finding: int, other: int) -> None:
+    """Let what waits for the sake of a finding wait for that of another."""
+    tx.run(_HAND_ON, programme=programme_id, finding=finding, other=other)
 
 
 def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when

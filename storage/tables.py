@@ -184,6 +184,8 @@ account = Table(
     Column("shown", Integer, nullable=False, server_default="1"),
     _number("gifted"),
     _number("gifted_spent"),
+    _number("credit_lost"),
+    _number("watched"),
     *(
         Index(
             f"ix_account_{window}_board",
@@ -212,6 +214,13 @@ account = Table(
         postgresql_where=text("below_since < '9999-12-31'"),
     ),
     Index(
+        "ix_account_credit",
+        "programme_id",
+        "owner_id",
+        sqlite_where=text("credit_lost > 0"),
+        postgresql_where=text("credit_lost > 0"),
+    ),
+    Index(
         "ix_account_owing",
         "programme_id",
         "owed_since",
@@ -232,6 +241,9 @@ few for it. A debt is negative, so that all buckets of a programme always sum to
 since `owed_since`. `seals` and `chain` are the end of the programme's chain of sealed batches.
 Of `available`, `gifted` were given by other members, and `gifted_spent` of such points may come
 back (`storage.gifted`).
+
+`credit_lost` is what the member lacks of a full credit score, and `watched` the open finding for
+whose sake what he earns waits (`storage.credit`), 0 for none; in other wallets they mean nothing.
 
 `shown` says who may stand on a board: 0 nobody who is hidden or has left every group, 2 who wants
 to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.
@@ -385,7 +397,15 @@ review = Table(
     Column("decided_ms", BigInteger),
     Column("decided_by", String(200), nullable=False, server_default=""),
     _number("posted"),
+    _number("finding"),
     UniqueConstraint("programme_id", "key"),
+    Index(
+        "ix_review_finding",
+        "programme_id",
+        "finding",
+        sqlite_where=text("finding > 0"),
+        postgresql_where=text("finding > 0"),
+    ),
     Index(
         "ix_review_waiting",
         "programme_id",
@@ -395,8 +415,10 @@ review = Table(
     ),
     sqlite_with_rowid=False,
 )
-"""Awards over the programme's budget: `waiting`, then `approved` (`posted` is the posting),
-`refused`, or `cancelled` when what they were for was undone."""
+"""Awards over the programme's budget, or of somebody about whom a `finding` is open: `waiting`,
+then `approved` (`posted` is the posting), `refused`, or `cancelled` when what they were for was
+undone.
+"""
 
 spent = Table(
     "spent",
@@ -487,6 +509,7 @@ gift = Table(
     Column("ended_ms", BigInteger),
     _to("hold", "id"),
     Index(None, "programme_id", "giver_id", "day"),
+    Index(None, "programme_id", "day"),
     Index(
         "ix_gift_due",
         "programme_id",
@@ -774,6 +797,74 @@ compensation_vote = Table(
 
 `person` is the name in the form that tells people apart: nobody approves twice.
 """
+
+finding = Table(
+    "finding",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("member_id", key=False),
+    Column("kind", String(24), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("state", String(16), nullable=False, server_default="open"),
+    Column("waits", Integer, nullable=False, server_default="1"),
+    _number("taken"),
+    Column("appeal", String(200), nullable=False, server_default=""),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("decided_ms", BigInteger),
+    Column("decided_by", String(200), nullable=False, server_default=""),
+    _to("member", "member_id"),
+    Index(None, "programme_id", "member_id"),
+    Index(
+        "ix_finding_waits",
+        "programme_id",
+        "id",
+        sqlite_where=text("waits > 0"),
+        postgresql_where=text("waits > 0"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""Something about a member that looks like cheating: `open`, then `confirmed` or `cleared`.
+
+`evidence` are the numbers that tell it, `first_day` is the first of what it is about, `taken` the
+points that were taken back when it was confirmed. While it `waits`, an owner has to look: at
+something new, or at the member's words about it (`appeal`, once). Forgotten after a time.
+"""
+
+credit_entry = Table(
+    "credit_entry",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("member_id", key=False),
+    _number("finding_id"),
+    Column("points", Integer, nullable=False),
+    Column("why", String(24), nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    _to("member", "member_id"),
+    Index(None, "programme_id", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""What took credit from a member (negative) or gave it back; `finding_id` is 0 where time did.
+
+Written once, and deleted when it is forgotten; `account.credit_lost` follows from them in order.
+"""
+
+habit = Table(
+    "habit",
+    metadata,
+    _id("programme_id"),
+    Column("what", String(16), primary_key=True),
+    Column("day", Date, primary_key=True),
+    _id("member_id"),
+    _number("times"),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""How many times on a day a member did what is looked at for a month: `left` a group, or said what
+he had said before (`alike`). Numbers alone: no words are kept."""
 
 inbox = Table(
     "inbox",

@@ -18,6 +18,10 @@ PEOPLE_MAX = 10_000
 CHARACTERS_MAX = 2_000_000
 """Of all people together: at most 8 MB. Who has been silent longest is forgotten first."""
 CHATS_MAX = 10_000
+ECHOES = 40
+"""How many of a person's messages are recognised when they come again."""
+ALIKE_TOLD = 5
+"""So many messages that say the same are worth a row; fewer are what people do."""
 LOOK_AGAIN_S = 1.0
 """A person's messages are compared no more often: it is the one step that takes long."""
 SHIPPED = ActivityRules()
@@ -34,24 +38,41 @@ ChatKey = tuple[str, str]
 
 class Said(NamedTuple):
     """What somebody had said before a message: `previous`, the last first, and how long since
-    the last one that was let through, in seconds (None: there is none).
+    the last one that was let through, in seconds (None: there is none). `alike` counts now and
+    then the messages since it was last told that said what he had said before.
     """  # noqa: D205 - one thought
 
     previous: tuple[str, ...] = ()
     since_s: float | None = None
+    alike: int = 0
 
 
 class _Memory:
     """Of one person in one programme. Instants are seconds since 1970 by the platform's clock."""
 
-    __slots__ = ("characters", "last", "looked", "passed", "rests_until")
+    __slots__ = ("alike", "characters", "echoes", "last", "looked", "passed", "rests_until")
 
     def __init__(self) -> None:
+        self.alike = 0
+        self.echoes: deque[int] = deque(maxlen=ECHOES)
+        """Of what was let through before that: no words, and in this process they mean nothing."""
         self.last: deque[str] = deque(maxlen=COMPARED)
         self.characters = 0
         self.passed: float | None = None
         self.looked = float("-inf")
         self.rests_until = float("-inf")
+
+    def echo(self, words: str) -> None:
+        """Count a message that says again what was said a while ago."""
+        mark = hash(words)
+        self.alike += mark in self.echoes
+        self.echoes.append(mark)
+
+    def tell(self) -> int:
+        """Return how many messages said the same again, where there are some, and begin anew."""
+        told = self.alike if self.alike >= ALIKE_TOLD else 0
+        self.alike -= told
+        return told
 
     def add(self, words: str) -> int:
         """Keep a message; return by how many characters the memory has grown."""
@@ -124,9 +145,11 @@ class Talk:
         memory.looked = now
         said = Said(tuple(memory.last), since)
         if not worth(rules, words, said.previous, since_s=since, command=command):
+            memory.alike += 1
             return None
         memory.passed = now
-        return said
+        memory.echo(words)
+        return said._replace(alike=memory.tell())
 
     def _memory(self, person: Person, programme_id: int) -> _Memory:
         """Return what is known of a person, from now on the last to be forgotten."""

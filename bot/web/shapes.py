@@ -68,9 +68,10 @@ class Award(BaseModel):
     posting: str | None = Field(description="our number of the movement, as text; null for none")
     available_on: date
     expires_on: date | None = Field(description="the last day; null: never")
-    withheld: Literal["cap", "once", "review"] | None = Field(
-        description="why it is less than the rule pays: the member's ceiling, paid before, or over"
-        " the programme's budget: it waits for somebody to look"
+    withheld: Literal["cap", "once", "review", "credit", "watched"] | None = Field(
+        description="why it is less than the rule pays: the member's ceiling, paid before, over"
+        " the programme's budget (it waits for somebody to look), the member's credit, or waiting"
+        " because something about him is being looked at"
     )
 
 

@@ -19,6 +19,7 @@ NAMES = (
     "store",
     "talk",
     "pictures",
+    "fraud",
 )
 FULL_SIZE, QUICK_SIZE = 1_000_000, 20_000
 """Postings in the largest store of `store`, unless `--size` says otherwise."""

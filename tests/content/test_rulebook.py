@@ -339,7 +339,7 @@ def test_values_that_do_not_fit_together_are_refused(body: str, said: str) -> No
         (_earn("points = 1\nproof = { new_clicks_min = 1 }"), "earn.buy.proof"),
         ("[redeem]\npool = { deadline_h = 24 }", "redeem.pool"),
         ("[redeem.gift]\nper_day = 3", "redeem.gift.per_day"),
-        *((f"[{section}]", section) for section in ("referral", "credit", "alerts")),
+        *((f"[{section}]", section) for section in ("referral", "alerts")),
         ("[[shop]]\nid = 'x'", "shop"),
     ],
 )

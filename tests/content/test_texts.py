@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from content import texts as module
+from content.creditrules import FREEZES, KINDS
 from content.questrules import DEEDS
 from content.rulebook import EVENTS, PERKS, Deeds, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
@@ -113,6 +114,11 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"top.{of}_{window}" for of in ("talk", "spend") for window in windows}
     made |= {f"title.{title}" for title in TITLES} | {f"weekly.{title}" for title in TITLES}
     made |= {f"badge.{what}" for what in get_args(Deeds)} | {f"perk.{perk}" for perk in PERKS}
+    made |= {f"finding.{kind}" for kind in (*KINDS, "together", "feeder")} - {
+        "finding.multi_account"
+    }
+    made |= {f"frozen.{what}" for what in FREEZES}
+    made |= {f"credit.{state}" for state in ("open", "confirmed", "appealed")}
     made |= {f"command.{name}" for name in discover().commands}
     deeds = [deed.replace(".", "_") for deed in DEEDS]
     made |= {f"{key}.{deed}" for key in ("quest_step", "quest_hint") for deed in deeds}
@@ -148,7 +154,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     table = _table(FOLDER / "zh.toml")
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
     made += ("earn.", "per.", "expiry.", "kind.", "quest_step.", "quest_hint.")
-    made += ("earn.", "per.", "expiry.", "kind.", "title.", "weekly.", "badge.", "perk.")
+    made += ("title.", "weekly.", "badge.", "perk.", "finding.", "frozen.", "credit.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]
