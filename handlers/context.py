@@ -46,6 +46,8 @@ class Context:
     """For a message that may be worth points: what its sender had said before."""
     talk: Talk | None = None
     """Where that came from, for what is to be remembered about him."""
+    public_url: str = ""
+    """Where this installation's pages are seen from outside; empty where they are not."""
 
     @property
     def rules(self) -> Rulebook:
@@ -61,6 +63,14 @@ class Context:
                 raise Refusal(self.outside)
             raise Refusal(f"who.{kind}")
         return self.person
+
+    @property
+    def actor(self) -> str:
+        """What a posting keeps of who did it: his number here, never that of his platform.
+
+        Postings are sealed for ever, and a member may want to be erased.
+        """
+        return f"member:{self.member.id}"
 
     @property
     def name(self) -> str:

@@ -108,7 +108,7 @@ def _offer(ctx: Context, receiver: Whom, asked: Reading) -> Reply:
         reason="gift",
         rule="gift",
         rule_version=ctx.programme.rules_version,
-        actor=_actor(ctx),
+        actor=ctx.actor,
         at=ctx.event.at,
         day=ctx.today,
     )
@@ -193,7 +193,7 @@ def _pressed(ctx: Context) -> Reply:
             ctx.programme.id,
             offered,
             wanted,
-            actor=_actor(ctx),
+            actor=ctx.actor,
             at=ctx.event.at,
             today=ctx.today,
         )
@@ -235,7 +235,3 @@ def _tell(ctx: Context, told: Gift, key: str, **more: int) -> Reply:
 
 def _name(ctx: Context, member_id: int) -> str:
     return isolate(members.name(ctx.tx, ctx.programme.id, member_id))
-
-
-def _actor(ctx: Context) -> str:
-    return f"{ctx.event.platform}:{ctx.event.sender.id}"[:100]
