@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any, NamedTuple
 
+from content.privacy import VISIBILITIES
 from content.rulebook import DOWNGRADES, PLATFORMS, LimitRule, Rulebook, exact
 
 Value = str | int | float | bool
@@ -95,6 +96,7 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     for name in ("per_day_points", "per_day_n", "expires_h"):
         yield f"redeem.gift.{name}", getattr(gift, name)
     yield "redeem.gift.account_days_min", -gift.account_days_min
+    yield "privacy.visibility", VISIBILITIES.index(rules.privacy.visibility)
     yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)
