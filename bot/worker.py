@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from bot.place import Place, find_place, talk_place
+from bot.place import Place, find_place, leaving, talk_place
 from content.message import Refusal, Reply, pack
 from content.names import isolate
 from content.texts import Texts, texts
@@ -117,6 +117,8 @@ class Worker:
         self._limiter = limiter
         self._defaults = defaults
         self._talk = talk
+        self.public_url = ""
+        """Where pages of ours are seen from outside, if they are."""
         self.unsure = False
         """Whether a commit may have happened without our hearing of it: rows may wait unsaid."""
 
@@ -291,8 +293,9 @@ class Worker:
             asks=asked.match.asks,
             said=asked.said,
             talk=self._talk,
+            public_url=self.public_url,
         )
-        reply = asked.match.handler(ctx)
+        reply = leaving(ctx.texts, place, event, asked.match.handler(ctx))
         if asked.also is not None:
             asked.also(ctx)
         return Outcome("done", self._put(tx, event, place, reply, now))
@@ -328,8 +331,9 @@ class Worker:
         place, now = self._received(tx, event)
         if place is None:
             return Outcome("duplicate")
-        text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
-        reply = Reply(text, refusal.buttons, private=True)
+        words = self._texts(event, place.programme)
+        text = words.say(refusal.key, **refusal.values)
+        reply = leaving(words, place, event, Reply(text, refusal.buttons, private=True))
         return Outcome("refused", self._put(tx, event, place, reply, now))
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from storage import inbox, outbox
+from storage import downloads, inbox, outbox, tombstones
 from storage.db import Tx, to_ms
 
 KEEP_FAILED = timedelta(days=7)
@@ -10,4 +10,5 @@ KEEP_FAILED = timedelta(days=7)
 
 def tidy(tx: Tx, now: datetime) -> int:
     """Forget what nobody can need any more; return how many rows went. Safe to run twice."""
-    return inbox.forget_old(tx, now) + outbox.forget_old(tx, to_ms(now - KEEP_FAILED))
+    done = inbox.forget_old(tx, now) + outbox.forget_old(tx, to_ms(now - KEEP_FAILED))
+    return done + downloads.forget_old(tx, now) + tombstones.forget_old(tx, now)

@@ -1,5 +1,6 @@
 """Links by which somebody fetches what is known of him: one a day, for a few times."""
 
+import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ _TAKE = Sql(
 )
 _FORGET = Sql("DELETE FROM download WHERE until_ms <= :now")
 _FORGET_OF = Sql("DELETE FROM download WHERE platform = :platform AND user_id = :user")
+_NUMBER = re.compile("[0-9]{1,19}")
 _ID_END = 2**63
 
 
@@ -64,8 +66,8 @@ def find(tx: Tx, given: str, now: datetime) -> Download | None:
     """Return the link of an address, used up or not; None for one that is wrong or over."""
     programme, _, rest = given.partition("-")
     id_, _, signed = rest.partition("-")
-    numbers = [int(part) for part in (programme, id_) if part.isascii() and part.isdigit()]
-    if not tx.secret or len(numbers) < len(("programme", "id")) or max(numbers) >= _ID_END:
+    numbers = [int(part) for part in (programme, id_) if _NUMBER.fullmatch(part)]
+    if not tx.secret or len(numbers) < 2 or max(numbers) >= _ID_END:  # noqa: PLR2004 - both
         return None
     row = tx.one(_GET, programme=numbers[0], id=numbers[1])
     if row is None:

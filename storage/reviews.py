@@ -1,5 +1,6 @@
 """Awards over the programme's budget: they wait until somebody has looked."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -66,6 +67,10 @@ _LESS = Sql(
     "UPDATE review SET amount = amount - :less WHERE programme_id = :programme AND id = :id"
     " AND state = 'waiting' AND amount > :less"
 )
+
+
+_OF = Sql("SELECT id, posting FROM review WHERE programme_id = :programme AND owner_id = :owner")
+_REWRITE = Sql("UPDATE review SET posting = :posting WHERE programme_id = :programme AND id = :id")
 
 
 def queue(tx: Tx, posting: Posting, now: datetime) -> int:
@@ -147,6 +152,23 @@ def shrink(tx: Tx, programme_id: int, review_id: int, less: int, *, now: datetim
         return True
     cancel = {"state": CANCELLED, "by": "refund", "at": to_ms(now)}
     return bool(tx.run(_DECIDE, **own, **cancel).rowcount == 1)
+
+
+def forget_who(
+    tx: Tx, programme_id: int, owner_id: int, accounts: Collection[tuple[str, str]], *, now: datetime
+) -> None:
+    """Cancel what waits for a member who is being erased; what is decided names him no more.
+
+    `accounts` are those on platforms by which he may stand there, as (platform, user id).
+    """
+    named = {f"{platform}:{user}" for platform, user in accounts}
+    for id_, text in tx.all(_OF, programme=programme_id, owner=owner_id):
+        cancel = {"state": CANCELLED, "by": "erased", "at": to_ms(now)}
+        tx.run(_DECIDE, programme=programme_id, id=id_, **cancel)
+        posting = _decode(text)
+        if posting.actor in named:
+            nameless = _encode(posting._replace(actor=f"member:{owner_id}")).decode()
+            tx.run(_REWRITE, programme=programme_id, id=id_, posting=nameless)
 
 
 def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when
