@@ -87,14 +87,13 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     return Place(programme, group, person, receipt)
 
 
-def leaving(words: Texts, place: Place, event: Event, reply: R) -> R:
+def leaving(words: Texts, programme: Programme, person: Member | None, event: Event, reply: R) -> R:
     """Return an answer, with a line for one who is to be erased soon: he may have forgotten."""
-    person = place.person
     if person is None or person.erase_ms is None or reply is None or not reply.text:
         return reply
     if event.kind == "tap" and reply.private:  # a tap's own answer has no room for it
         return reply
-    day = from_ms(person.erase_ms).astimezone(place.programme.zone)
+    day = from_ms(person.erase_ms).astimezone(programme.zone)
     line = words.say("privacy.leaving", day=f"{day:%m-%d}")
     return structs.replace(reply, text=f"{reply.text}\n{line}")
 

@@ -295,7 +295,8 @@ class Worker:
             talk=self._talk,
             public_url=self.public_url,
         )
-        reply = leaving(ctx.texts, place, event, asked.match.handler(ctx))
+        answer = asked.match.handler(ctx)
+        reply = leaving(ctx.texts, place.programme, ctx.person, event, answer)
         if asked.also is not None:
             asked.also(ctx)
         return Outcome("done", self._put(tx, event, place, reply, now))
@@ -333,7 +334,8 @@ class Worker:
             return Outcome("duplicate")
         words = self._texts(event, place.programme)
         text = words.say(refusal.key, **refusal.values)
-        reply = leaving(words, place, event, Reply(text, refusal.buttons, private=True))
+        no = Reply(text, refusal.buttons, private=True)
+        reply = leaving(words, place.programme, place.person, event, no)
         return Outcome("refused", self._put(tx, event, place, reply, now))
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:

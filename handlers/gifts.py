@@ -11,11 +11,12 @@ from content import gifting
 from content.gifting import BACK_H, Case, Reading
 from content.message import Button, Refusal, Reply
 from content.names import clean_name, isolate
+from content.privacy import may
 from handlers import whom
 from handlers.context import Context
 from handlers.router import Router
 from handlers.whom import Whom
-from storage import gifts, ledger, members
+from storage import ages, gifts, ledger, members
 from storage.gifts import End, Gift
 from storage.movement import InsufficientError, Posting
 
@@ -54,6 +55,7 @@ def gift(ctx: Context) -> Reply | None:
     receiver, asked = _asked(ctx)
     if receiver.id == giver.id:
         raise Refusal("gift.self", name=ctx.name)
+    _check_ages(ctx, receiver.id)
     return _offer(ctx, receiver, asked)
 
 
@@ -211,6 +213,7 @@ def _again(ctx: Context, offered: Gift) -> Gift:
 
 def _check_acceptance(ctx: Context, offered: Gift) -> None:
     """Refuse what has come up since the offer, with both accounts locked."""
+    _check_ages(ctx, offered.giver_id)
     has = ledger.account(ctx.tx, ctx.programme.id, offered.receiver_id)
     if has.debt:
         raise Refusal("gift.owing", name=ctx.name, debt=-has.debt)
@@ -218,6 +221,13 @@ def _check_acceptance(ctx: Context, offered: Gift) -> None:
     giver, receiver = offered.giver_id, offered.receiver_id
     if gifts.has_given(ctx.tx, ctx.programme.id, receiver, giver, since, offers=False):
         raise Refusal("gift.swap", name=ctx.name, who=_name(ctx, giver), hours=BACK_H)
+
+
+def _check_ages(ctx: Context, other: int) -> None:
+    """Refuse gifts with children; nobody learns of another that he is one."""
+    for who, key in ((ctx.member.id, "gift.young"), (other, "gift.cannot")):
+        if not may(ages.band(ctx.tx, ctx.programme.id, who), "gift"):
+            raise Refusal(key, name=ctx.name)
 
 
 def _tell(ctx: Context, told: Gift, key: str, **more: int) -> Reply:

@@ -104,9 +104,7 @@ def under_way(tx: Tx, programme_id: int, member_id: int) -> UnderWay:
     tx.books.write(tx)
     has = members.wallets(tx, programme_id, member_id)
     offered = sum(
-        gift.amount
-        for gift in _gifts(tx, programme_id, member_id)
-        if gift.giver_id == member_id
+        gift.amount for gift in _gifts(tx, programme_id, member_id) if gift.giver_id == member_id
     )
     held = sum(wallet.held for wallet in has) - offered
     return UnderWay(held, sum(wallet.pending for wallet in has), offered)

@@ -155,7 +155,12 @@ def shrink(tx: Tx, programme_id: int, review_id: int, less: int, *, now: datetim
 
 
 def forget_who(
-    tx: Tx, programme_id: int, owner_id: int, accounts: Collection[tuple[str, str]], *, now: datetime
+    tx: Tx,
+    programme_id: int,
+    owner_id: int,
+    accounts: Collection[tuple[str, str]],
+    *,
+    now: datetime,
 ) -> None:
     """Cancel what waits for a member who is being erased; what is decided names him no more.
 
