@@ -1,7 +1,6 @@
 """`python -m bot privacy export MEMBER FILE`: what is known about a member, for him to have."""
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def export(desk: Desk, options: argparse.Namespace) -> int:
                 name = members.name(tx, here.id, member_id)
                 place = Place(here.id, member_id, here.name, "", 0, None)
                 write(tx, [place], part, texts(here.locale))
-            os.replace(part, path)
+            part.replace(path)
     except OSError as error:
         return fail(f"{path}: {error.strerror}")
     say(f"{path}: what is known about {name} ({member_id})")

@@ -30,7 +30,7 @@ def installation_secret(settings: Settings) -> bytes:
 
 
 def _folder(url: str) -> Path:
-    """Return where it is kept: beside the file of SQLite, in `data/` where the store is a server."""
+    """Return where it is kept: beside the file of SQLite, in `data/` where there is a server."""
     parts = make_url(url)
     if parts.get_backend_name() != "sqlite":
         return _SERVERLESS

@@ -133,7 +133,8 @@ def _of_accounts(
 
 def _columns(table: str, part: _Part) -> tuple[str, ...]:
     left_out = {"programme_id", *part.leave_out}
-    return tuple(name for name in metadata.tables[table].columns.keys() if name not in left_out)
+    names = (column.name for column in metadata.tables[table].columns)
+    return tuple(name for name in names if name not in left_out)
 
 
 def _rows(tx: Tx, table: str, part: _Part, own: Record) -> Iterator[Record]:

@@ -27,7 +27,7 @@ FEW_ROWS = 8
 """Up to so many new rows are written one by one: a COPY is two messages and their answers more."""
 WIRE = "qunying_wire"
 """Where a connection of the pool keeps its way to the server."""
-SECRET = "qunying_secret"
+SECRET = "qunying_secret"  # noqa: S105 - a name
 """Where an engine keeps the installation's secret, out of reach of who reads the database."""
 FRESH_S = 5.0
 """A connection used so lately is not asked whether it still lives: that is a whole round trip."""

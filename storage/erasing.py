@@ -74,7 +74,8 @@ _SAID = "programme_id = :programme AND platform = :platform AND (person = :user 
 _UNSAID = Sql(f"DELETE FROM outbox WHERE {_SAID}")
 _ROOM_ANSWERS = Sql(
     "DELETE FROM room_message WHERE programme_id = :programme AND reply_to IN"
-    " (SELECT CAST(id AS TEXT) FROM room_message WHERE programme_id = :programme AND person = :user)"
+    " (SELECT CAST(q.id AS TEXT) FROM room_message q"
+    " WHERE q.programme_id = :programme AND q.person = :user)"
 )
 _ROOM = Sql(
     "DELETE FROM room_message WHERE programme_id = :programme"

@@ -116,7 +116,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
     """An engine on each database in turn; afterwards the books must balance."""
-    engine = open_engine(store_url)
+    engine = open_engine(store_url, secret=b"of the tests")
     yield engine
     with reading(engine) as tx:
         faults = audit.faults(tx) + proof.chain_faults(tx) + all_differences(tx)

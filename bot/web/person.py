@@ -15,7 +15,7 @@ from starlette.background import BackgroundTask
 
 from bot.dispatcher import BusyError, Dispatcher
 from bot.person_file import write_of
-from content.texts import DEFAULT_LOCALE, texts
+from content.texts import texts
 from storage import downloads
 from storage.db import DATABASE_ERRORS, reading
 from storage.downloads import Download
@@ -30,6 +30,7 @@ POLICY = {
         "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 }
+_templates = Jinja2Templates(Path(__file__).parent / "templates")
 
 
 def person_routes(
@@ -37,61 +38,59 @@ def person_routes(
 ) -> APIRouter:
     """Return the routes. Looking at the page uses nothing up: messengers look at links, too."""
     routes = APIRouter()
-    templates = Jinja2Templates(Path(__file__).parent / "templates")
     writing = asyncio.Semaphore(WRITING_MAX)
 
     def look(token: str) -> Download | None:
         with reading(engine) as tx:
             return downloads.find(tx, token, clock())
 
-    def page(request: Request, link: Download | None, problem: str, status: int) -> HTMLResponse:
-        words = texts(link.locale if link else _language(request))
-        left = link.remaining if link else 0
-        shown = {
-            "lang": words.locale,
-            "title": words.say("privacy.page_title"),
-            "text": words.say(problem or "privacy.page", times=left),
-            "button": "" if problem else words.say("privacy.page_button"),
-        }
-        return templates.TemplateResponse(
-            request, "person.html", shown, status_code=status, headers=POLICY
-        )
-
-    def refused(request: Request, link: Download | None) -> HTMLResponse | None:
-        if link is None:
-            return page(request, None, "privacy.page_gone", 404)
-        if not link.remaining:
-            return page(request, link, "privacy.page_used", 410)
-        return None
-
     @routes.get(f"{PATH}/{{token}}", include_in_schema=False)
     async def show(request: Request, token: str) -> HTMLResponse:
         link = await asyncio.to_thread(look, token)
-        return refused(request, link) or page(request, link, "", 200)
+        return _refused(request, link) or _page(request, link, "privacy.page", 200)
 
     @routes.post(f"{PATH}/{{token}}", include_in_schema=False)
     async def fetch(request: Request, token: str) -> Response:
         link = await asyncio.to_thread(look, token)
-        no = refused(request, link)
+        no = _refused(request, link)
         if no is not None:
             return no
         try:
             await asyncio.wait_for(writing.acquire(), WAIT_S)
         except TimeoutError:
-            return page(request, link, "privacy.page_busy", 503)
+            return _page(request, link, "privacy.page_busy", 503)
         try:
             used = await dispatcher.run(partial(downloads.take, given=token, now=clock()))
-            if used is None:  # by the same person in another window, this very moment
-                return page(request, link, "privacy.page_used", 410)
-            path = await asyncio.to_thread(_file, engine, used)
+            path = await asyncio.to_thread(_file, engine, used) if used else None
         except (BusyError, *DATABASE_ERRORS):
-            return page(request, link, "privacy.page_busy", 503)
+            return _page(request, link, "privacy.page_busy", 503)
         finally:
             writing.release()
+        if path is None:  # used up by another window, this very moment
+            return _page(request, link, "privacy.page_used", 410)
         gone = BackgroundTask(path.unlink)
         return FileResponse(path, filename=FILE_NAME, media_type="application/zip", background=gone)
 
     return routes
+
+
+def _refused(request: Request, link: Download | None) -> HTMLResponse | None:
+    if link is None:
+        return _page(request, None, "privacy.page_gone", 404)
+    return None if link.remaining else _page(request, link, "privacy.page_used", 410)
+
+
+def _page(request: Request, link: Download | None, said: str, status: int) -> HTMLResponse:
+    words = texts(link.locale if link else request.headers.get("accept-language", "")[:2])
+    shown = {
+        "lang": words.locale,
+        "title": words.say("privacy.page_title"),
+        "text": words.say(said, times=link.remaining if link else 0),
+        "button": words.say("privacy.page_button") if said == "privacy.page" else "",
+    }
+    return _templates.TemplateResponse(
+        request, "person.html", shown, status_code=status, headers=POLICY
+    )
 
 
 def _file(engine: Engine, link: Download) -> Path:
@@ -103,7 +102,3 @@ def _file(engine: Engine, link: Download) -> Path:
         path.unlink()
         raise
     return path
-
-
-def _language(request: Request) -> str:
-    return request.headers.get("accept-language", DEFAULT_LOCALE)[:2]
