@@ -145,16 +145,17 @@ def _kept(ctx: Context, found: Sequence[Place]) -> Iterator[str]:
 def _choices(
     ctx: Context, seen: Visibility, agreed: Sequence[Purpose], band: Band | None
 ) -> Buttons:
-    def label(key: str, *, on: bool) -> str:
-        return f"{_YES} {ctx.texts.say(key)}" if on else ctx.texts.say(key)
+    def label(what: str, *, on: bool) -> str:
+        word = ctx.button(f"privacy {what}").label
+        return f"{_YES} {word}" if on else word
 
     sight = tuple(
-        Button(label(f"button.privacy_{each}", on=each == seen), f"privacy {each}")
+        Button(label(each, on=each == seen), f"privacy {each}")
         for each in _SEEN
     )
     purposes = tuple(
         Button(
-            label(f"button.privacy_{each}", on=each in agreed),
+            label(each, on=each in agreed),
             f"privacy withdraw {each}"
             if each in agreed
             else f"privacy give {each} {VERSIONS[each]}",
