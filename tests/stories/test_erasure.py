@@ -138,7 +138,8 @@ def test_whatever_he_does_meanwhile_tells_him_of_it(yard: Stage) -> None:
     stage = yard
     _asks(stage)
     stage.says("小明", "签到")
-    assert "签到成功" in (told := stage.heard())
+    told = stage.heard()
+    assert "签到成功" in told
     assert "你申请的注销 03-27 生效；想留下就发「隐私 取消删除」" in told
     stage.says("小明", "签到")  # a refusal
     assert "想留下就发" in stage.heard()
