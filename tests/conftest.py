@@ -17,6 +17,14 @@ from tests import services
 from tests.stage import Stage
 
 
+@pytest.fixture(scope="session", autouse=True)
+def secret() -> Iterator[None]:
+    """A secret of the tests' own, so that none is made in the folder where they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUNYING_SECRET_KEY", "a secret of the tests, and of no installation")
+        yield
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.db"

@@ -19,11 +19,13 @@ from storage import (
     outbox,
     programmes,
     reviews,
+    room,
 )
 from storage.books import POINTS
 from storage.db import Tx, open_engine, to_ms
 from storage.members import Who
 from storage.movement import Side
+from storage.room import Line
 from storage.tables import metadata
 from tests.storage.books import (
     DAY,
@@ -97,25 +99,15 @@ def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
         ),
         "INSERT INTO spent (programme_id, month, owner_id, fen) VALUES (:p, :day, :m, 100)",
         (
-            "INSERT INTO room_message (programme_id, id, chat_id, person, name, kind, text, client,"
-            " at_ms) VALUES (:p, 3, 'group', 'ming-secret', '小明秘密', 'person', '大家好', 'c', :at)"
-        ),
-        (
-            "INSERT INTO room_message (programme_id, id, chat_id, person, name, kind, text, client,"
-            " reply_to, at_ms) VALUES (:p, 4, 'group', 'bot', '群营', 'bot', '小明秘密，好', 'd', '3',"
-            " :at)"
-        ),
-        (
-            "INSERT INTO room_message (programme_id, id, chat_id, person, name, kind, text, client,"
-            " at_ms) VALUES (:p, 5, 'private-ming-secret', 'bot', '群营', 'bot', '小明秘密', 'e', :at)"
-        ),
-        (
             "INSERT INTO paid_once (programme_id, rule, wallet, subject)"
             " VALUES (:p, 'r', 'points', 'member/' || CAST(:m AS TEXT))"
         ),
     ):
         used = {name: value for name, value in own.items() if f":{name}" in sql}
         tx.core.execute(text(sql), used)
+    said, _ = _in_the_room(tx, camp, "ming-secret", "大家好", "group")
+    _in_the_room(tx, camp, "bot", "小明秘密，好", "group", f"{said.id}")
+    _in_the_room(tx, camp, "bot", "小明秘密", "private-ming-secret")
     award = posting(camp, Side(person, "available"), 9)
     reviews.queue(tx, award._replace(actor="local:ming-secret"), NOW)
     consents.give(tx, camp, person, "contact", identity="local:ming-secret", now=NOW)
@@ -136,6 +128,23 @@ def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
             expires_ms=to_ms(LATER),
         )
     return person, who
+
+
+def _in_the_room(
+    tx: Tx, camp: int, person: str, words: str, chat: str, reply_to: str | None = None
+) -> tuple[Line, bool]:
+    return room.add(
+        tx,
+        camp,
+        chat_id=chat,
+        person=person,
+        name="小明秘密" if person != "bot" else "群营",
+        kind="bot" if person == "bot" else "person",
+        text=words,
+        at=NOW,
+        client=words,
+        reply_to=reply_to,
+    )
 
 
 def _traces(tx: Tx, *words: str) -> dict[str, list[str]]:
