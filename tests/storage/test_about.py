@@ -106,7 +106,7 @@ def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
         used = {name: value for name, value in own.items() if f":{name}" in sql}
         tx.core.execute(text(sql), used)
     said, _ = _in_the_room(tx, camp, "ming-secret", "大家好", "group")
-    _in_the_room(tx, camp, "bot", "小明秘密，好", "group", f"{said.id}")
+    _in_the_room(tx, camp, "bot", "小明秘密，好", "group", reply_to=f"{said.id}")
     _in_the_room(tx, camp, "bot", "小明秘密", "private-ming-secret")
     award = posting(camp, Side(person, "available"), 9)
     reviews.queue(tx, award._replace(actor="local:ming-secret"), NOW)
@@ -131,7 +131,7 @@ def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
 
 
 def _in_the_room(
-    tx: Tx, camp: int, person: str, words: str, chat: str, reply_to: str | None = None
+    tx: Tx, camp: int, person: str, words: str, chat: str, *, reply_to: str | None = None
 ) -> tuple[Line, bool]:
     return room.add(
         tx,
