@@ -128,7 +128,9 @@ def _screen(ctx: Context, found: Sequence[Place], done: str = "") -> Reply:
         old = purpose not in agreed and purpose in said and said[purpose].given
         lines.append(f"{line} {ctx.texts.say('privacy.renewed')}" if old else line)
     lines.append(ctx.texts.say(_AGES[band]))
-    return Reply("\n".join(lines), _choices(ctx, seen, agreed, band), replaces=True)
+    leaving = all(place.erase_ms is not None for place in found)
+    buttons = _choices(ctx, seen, agreed, band, leaving=leaving)
+    return Reply("\n".join(lines), buttons, replaces=True)
 
 
 def _home(ctx: Context, found: Sequence[Place]) -> Place:
@@ -143,16 +145,13 @@ def _kept(ctx: Context, found: Sequence[Place]) -> Iterator[str]:
 
 
 def _choices(
-    ctx: Context, seen: Visibility, agreed: Sequence[Purpose], band: Band | None
+    ctx: Context, seen: Visibility, agreed: Sequence[Purpose], band: Band | None, *, leaving: bool
 ) -> Buttons:
     def label(what: str, *, on: bool) -> str:
         word = ctx.button(f"privacy {what}").label
         return f"{_YES} {word}" if on else word
 
-    sight = tuple(
-        Button(label(each, on=each == seen), f"privacy {each}")
-        for each in _SEEN
-    )
+    sight = tuple(Button(label(each, on=each == seen), f"privacy {each}") for each in _SEEN)
     purposes = tuple(
         Button(
             label(each, on=each in agreed),
@@ -163,8 +162,8 @@ def _choices(
         for each in PURPOSES
         if each == "contact" or may(band, each)
     )
-    rest = ("privacy age", "privacy export", "privacy delete")
-    return (sight, purposes, tuple(ctx.button(each) for each in rest))
+    last = ctx.button("privacy keep" if leaving else "privacy delete")
+    return (sight, purposes, (ctx.button("privacy age"), ctx.button("privacy export"), last))
 
 
 # -- choosing ------------------------------------------------------------------------------------

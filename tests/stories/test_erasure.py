@@ -173,6 +173,8 @@ def test_asked_twice_is_asked_once(yard: Stage) -> None:
     stage.advance(days=3)
     stage.says("小明", "隐私 删除", private=True)
     assert "已经申请过" in stage.heard()
+    stage.says("小明", "隐私", private=True)
+    assert _labels(stage.replies()[0])[-1] == "取消删除"
     stage.advance(days=4)
     _clock(stage)
     assert _gone(stage)
