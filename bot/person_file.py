@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -16,6 +17,8 @@ from storage.db import Tx, reading
 from storage.members import Identity, Place
 
 INDEX = "index.json"
+PART = 500
+"""Rows that are written together."""
 _json = msgspec.json.Encoder()
 
 
@@ -51,8 +54,10 @@ def _write(file: IO[bytes], rows: Iterable[Record]) -> int:
     """Write rows as a list, one in each line; return how many."""
     count = 0
     file.write(b"[")
-    for row in rows:
-        file.write((b",\n" if count else b"\n") + _json.encode(row))
-        count += 1
+    rest = iter(rows)
+    while part := [*islice(rest, PART)]:
+        lines = b",\n".join(map(_json.encode, part))
+        file.write((b",\n" if count else b"\n") + lines)
+        count += len(part)
     file.write(b"\n]\n")
     return count

@@ -160,12 +160,11 @@ def _plain(tx: Tx, sql: Sql, names: tuple[str, ...], own: Record) -> Iterator[Re
 
 def _record(row: Record) -> Record:
     """Return a row with its instants in words."""
-    return {
-        name.removesuffix("_ms") if name.endswith("_ms") else name: from_ms(value).isoformat()
-        if name.endswith("_ms") and value is not None
-        else value
-        for name, value in row.items()
-    }
+    instants = [name for name in row if name.endswith("_ms")]
+    for name in instants:
+        value = row.pop(name)
+        row[name.removesuffix("_ms")] = None if value is None else from_ms(value).isoformat()
+    return row
 
 
 def _postings(
@@ -187,22 +186,20 @@ def _postings(
 def _posting(row: Row, member_id: int, own: set[str]) -> Record:
     incoming = row.to_owner == member_id
     elsewhere = row.actor.partition(":")[0]
-    return _record(
-        {
-            "id": row.id,
-            "at_ms": row.at_ms,
-            "day": row.day,
-            "wallet": row.wallet,
-            "amount": row.amount if incoming else -row.amount,
-            "from": row.from_bucket,
-            "to": row.to_bucket,
-            "after": row.to_after if incoming else row.from_after,
-            "reason": row.reason,
-            "rule": row.rule,
-            "rule_version": row.rule_version,
-            "kind": row.kind,
-            "by": row.actor if row.actor in own else elsewhere,  # another member is nobody here
-            "reverses": row.reverses,
-            "expires_day": row.expires_day,
-        }
-    )
+    return {
+        "id": row.id,
+        "at": from_ms(row.at_ms).isoformat(),
+        "day": row.day,
+        "wallet": row.wallet,
+        "amount": row.amount if incoming else -row.amount,
+        "from": row.from_bucket,
+        "to": row.to_bucket,
+        "after": row.to_after if incoming else row.from_after,
+        "reason": row.reason,
+        "rule": row.rule,
+        "rule_version": row.rule_version,
+        "kind": row.kind,
+        "by": row.actor if row.actor in own else elsewhere,  # another member is nobody here
+        "reverses": row.reverses,
+        "expires_day": row.expires_day,
+    }
