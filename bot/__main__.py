@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         command("compensate", _compensate, "make good what members have lost, when several approve")
     )
     arguments.export(command("export", _export, "write the whole ledger to a file"))
+    arguments.privacy(command("privacy", _privacy, "what is known about a member"))
     arguments.statement(command("statement", _statement, "what a member has, and how it came"))
     _import_parser(command("import", _import, "take in a file of orders or members"))
     return parser
@@ -267,6 +268,12 @@ def _export(options: argparse.Namespace) -> int:
     from bot import export_command  # noqa: PLC0415 - the same
 
     return _at_desk(export_command.ledger, options)
+
+
+def _privacy(options: argparse.Namespace) -> int:
+    from bot import privacy_command  # noqa: PLC0415 - the same
+
+    return _at_desk(privacy_command.export, options)
 
 
 def _statement(options: argparse.Namespace) -> int:

@@ -22,9 +22,11 @@ from bot.demo import Community, Visits, community, make_history, open_room, visi
 from bot.dispatcher import Dispatcher
 from bot.pictures import Pictures
 from bot.running import App
+from bot.secret import installation_secret
 from bot.sender import Sender
 from bot.web.api import api_routes
 from bot.web.app import Parts, WebServer, build_web
+from bot.web.person import person_routes
 from bot.web.room import room_routes
 from bot.web.room_pictures import picture_routes
 from bot.worker import Worker
@@ -57,7 +59,8 @@ async def serve(settings: Settings, *, demo: bool = False) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = open_engine(settings.database_url, workers=POSTGRES_WORKERS)
+    secret = installation_secret(settings)
+    engine = open_engine(settings.database_url, workers=POSTGRES_WORKERS, secret=secret)
     try:
         with only_process(engine) as lock:
             migrate(engine)
@@ -89,6 +92,8 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
         come = visits(who, defaults.zone_info, now)
     talk = Talk()
     workers = _workers(settings, engine, clock, defaults, talk, limited=not demo)
+    for worker in workers:
+        worker.public_url = _public_url(settings, room=room)
     if room:
         workers[0].run([partial(open_room, title=who.title, defaults=defaults, now=clock())])
     dispatcher = Dispatcher(workers, router, talk=talk)
@@ -145,6 +150,13 @@ def _workers(
     return workers
 
 
+def _public_url(settings: Settings, *, room: bool) -> str:
+    """Return where pages are seen from outside; those of the room are seen on this machine."""
+    at_home = room and settings.web_port and settings.web_host in LOOPBACK
+    here = f"http://{settings.web_host}:{settings.web_port}" if at_home else ""
+    return settings.public_url or here
+
+
 def _open_main(tx: Tx, *, defaults: Defaults, now: datetime) -> None:
     programmes.create(tx, MAIN, "Qunying", defaults, now)
 
@@ -198,6 +210,7 @@ def _web(
     only_here = local is not None and settings.web_host in LOOPBACK
     web = build_web(parts, hosts=LOOPBACK if only_here else None)
     web.include_router(api_routes(engine, dispatcher, clock))
+    web.include_router(person_routes(engine, dispatcher, clock))
     if local is not None:
         assert isinstance(clock, MovableClock)
         web.include_router(room_routes(local, engine, clock, visits=visits))

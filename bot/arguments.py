@@ -1,4 +1,4 @@
-"""The command lines of what works on the books: compensate, export, statement; and risk."""
+"""The command lines of what works on the books: compensate, export, statement; privacy, risk."""
 
 import argparse
 import re
@@ -68,6 +68,16 @@ def export(parser: argparse.ArgumentParser) -> None:
     ledger.add_argument("file", type=Path, metavar="FILE")
     ledger.add_argument("--programme", type=int, help="its number (default: all of them)")
     ledger.add_argument("--format", choices=("csv", "jsonl"), default="csv", help="default: csv")
+
+
+def privacy(parser: argparse.ArgumentParser) -> None:
+    """Fill in `privacy …`."""
+    what = parser.add_subparsers(required=True, metavar="what", dest="verb")
+    about = "write everything that is known about a member to a ZIP file, for him to have"
+    person = what.add_parser("export", help=about, description=about)
+    person.add_argument("member", metavar="MEMBER", help="a number, or telegram:123")
+    person.add_argument("file", type=Path, metavar="FILE")
+    _programme(person)
 
 
 def statement(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from content.texts import LOCALES
 
 PREFIX = "QUNYING_"
 TESTS = "QUNYING_TEST_"
+SECRET_MIN = 32
 _TOKEN = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 EXAMPLES = {
@@ -27,6 +28,7 @@ EXAMPLES = {
     "web_host": "127.0.0.1",
     "web_port": "8080",
     "public_url": "https://bot.example.com",
+    "secret_key": "32 letters and digits or more, by chance: openssl rand -hex 32",
     "owners": "telegram:123456789",
     "telegram_token": "123456789:AAE… as BotFather gives it",
     "telegram_api_url": "https://api.telegram.org",
@@ -52,6 +54,7 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str | None = None
+    secret_key: SecretStr | None = None
     owners: Annotated[frozenset[str], NoDecode] = frozenset()
     telegram_token: SecretStr | None = None
     telegram_api_url: str = "https://api.telegram.org"
@@ -127,6 +130,13 @@ class Settings(BaseSettings):
                 raise ValueError("is not a list of platform:id, the id of Telegram being a number")
         return frozenset(owners)
 
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < SECRET_MIN:
+            raise ValueError(f"has fewer than {SECRET_MIN} characters, and can be guessed")
+        return value
+
     @field_validator("telegram_token")
     @classmethod
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
@@ -156,6 +166,7 @@ class Settings(BaseSettings):
             self.redis_url,
             self.telegram_token,
             self.telegram_webhook_secret,
+            self.secret_key,
         ]
         values = [secret.get_secret_value() for secret in found if secret]
         urls = [self.database_url, self.redis_url.get_secret_value() if self.redis_url else ""]

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from bot.clock import utc_now
 from bot.config import Settings
+from bot.secret import installation_secret
 from bot.worker import StoreDownError, Worker
 from storage import members, programmes
 from storage.db import Tx, missing_file, open_engine, reading
@@ -129,7 +130,7 @@ def need_database(settings: Settings) -> None:
 def open_desk(settings: Settings) -> Iterator[Desk]:
     """Open the store. Errors: DeskError for none or another version's, and the database's."""
     need_database(settings)
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, secret=installation_secret(settings))
     try:
         with engine.connect() as connection:
             found = current(connection)

@@ -1,15 +1,20 @@
 """Where an event belongs: its programme, group and person, and the receipt of its delivery."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from msgspec import structs
+
+from content.message import Reply
+from content.texts import Texts
 from handlers.event import Event
 from storage import direct, inbox, members, programmes
-from storage.db import Tx
+from storage.db import Tx, from_ms
 from storage.journeys import Sent
 from storage.members import Member
 from storage.programmes import Defaults, Group, Programme
 
+R = TypeVar("R", Reply, Reply | None)
 RECEIPTS = 0
 """Receipts stand under no programme: which one is theirs may change between two deliveries."""
 INTRODUCE = "introduce"
@@ -100,6 +105,17 @@ def _set_aside(tx: Tx, programme: Programme, event: Event, person: Member) -> No
     """Take who runs the place from the boards: they are for the members."""
     if event.sender.role == "owner" and person.board_wish != members.RUNS_IT:
         members.wish(tx, programme.id, person.id, members.RUNS_IT)
+
+
+def leaving(words: Texts, programme: Programme, person: Member | None, event: Event, reply: R) -> R:
+    """Return an answer, with a line for one who is to be erased soon: he may have forgotten."""
+    if person is None or person.erase_ms is None or reply is None or not reply.text:
+        return reply
+    if event.kind == "tap" and reply.private:  # a tap's own answer has no room for it
+        return reply
+    day = from_ms(person.erase_ms).astimezone(programme.zone)
+    line = words.say("privacy.leaving", day=f"{day:%m-%d}")
+    return structs.replace(reply, text=f"{reply.text}\n{line}")
 
 
 def _counts(event: Event, receipt: Sent, now: datetime) -> bool:

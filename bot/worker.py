@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from bot.place import Place, find_place, talk_place
+from bot.place import Place, find_place, leaving, talk_place
 from content.message import Refusal, Reply, pack
 from content.names import isolate
 from content.texts import Texts, texts
@@ -119,6 +119,8 @@ class Worker:
         self._defaults = defaults
         self._talk = talk
         self._owners = owners
+        self.public_url = ""
+        """Where pages of ours are seen from outside, if they are."""
         self.unsure = False
         """Whether a commit may have happened without our hearing of it: rows may wait unsaid."""
 
@@ -296,8 +298,10 @@ class Worker:
             said=asked.said,
             talk=self._talk,
             owners=self._owners,
+            public_url=self.public_url,
         )
-        reply = asked.match.handler(ctx)
+        answer = asked.match.handler(ctx)
+        reply = leaving(ctx.texts, place.programme, ctx.person, event, answer)
         if asked.also is not None:
             asked.also(ctx)
         return self._put(tx, event, place, reply, now, state="done")
@@ -333,8 +337,10 @@ class Worker:
         place, now = self._received(tx, event)
         if place is None:
             return Outcome("duplicate")
-        text = self._texts(event, place.programme).say(refusal.key, **refusal.values)
-        reply = Reply(text, refusal.buttons, private=True)
+        words = self._texts(event, place.programme)
+        text = words.say(refusal.key, **refusal.values)
+        no = Reply(text, refusal.buttons, private=True)
+        reply = leaving(words, place.programme, place.person, event, no)
         return self._put(tx, event, place, reply, now, state="refused")
 
     def _apologise(self, tx: Tx, event: Event) -> Outcome:

@@ -65,6 +65,7 @@ Deeds = Literal["checkin", "streak", "talk", "gift", "order", "title"]
 """What a badge can be for: days checked in, in all or in a row; messages that counted; gifts that
 were accepted; orders; weeks with a title of the board."""
 Downgrade = Literal["none", "one_down", "balance_based"]
+Visibility = Literal["public", "members", "private"]
 DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)
 """How a level is lost, the mildest way first."""
 
@@ -346,9 +347,20 @@ class BadgeRule(_Named):
 
 
 class PrivacyRules(_Rules):
-    """Who stands on boards: all who have not said no, or those alone who have said yes."""
+    """Who stands on boards: all who have not said no, or those alone who have said yes.
 
+    `visibility` is who sees a member who has not chosen: everybody, those in his groups, or nobody.
+    What is fitted to a person is fitted to those alone who have agreed to it.
+    """
+
+    visibility: Visibility = "members"
     boards: Literal["opt_out", "opt_in"] = "opt_out"
+    personalised: Literal["opt_in"] = "opt_in"
+
+    @property
+    def opt_in(self) -> bool:
+        """Whether those alone stand on boards who have said so."""
+        return self.boards == "opt_in" or self.visibility == "private"
 
 
 class Rulebook(_Rules):

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from content.credit import standing
+from content.privacy import VISIBILITIES
 from content.rulebook import DOWNGRADES, PERKS, PLATFORMS, LimitRule, Rulebook, exact
 
 Value = str | int | float | bool
@@ -115,6 +116,7 @@ def _of_programme(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
         for name in welcome.double_categories:
             yield f"welcome.double_categories.{name}", 1
     yield "boards.winner_points", rules.boards.winner_points
+    yield "privacy.visibility", VISIBILITIES.index(rules.privacy.visibility)
     yield "privacy.boards", int(rules.privacy.boards == "opt_in")
     compensation = rules.compensation
     yield "compensation.inflation_pct_year", -exact(compensation.inflation_pct_year)

@@ -40,7 +40,7 @@ def _paid(ctx: Context, part: Earned, key: str, reason: str, *, waits: bool) -> 
         reason=reason,
         rule=part.rule,
         rule_version=ctx.programme.rules_version,
-        actor=f"{ctx.event.platform}:{ctx.event.sender.id}"[:100],
+        actor=ctx.actor,
         at=ctx.event.at,
         day=ctx.today,
         kind=part.category,

@@ -160,7 +160,7 @@ def _board(ctx: Context, asked: _Asked) -> Board:
     me = ctx.member.id if private or tapped else ctx.person.id if ctx.person else 0
     window = _WINDOWS[asked.window]
     who = {"member_id": me, "places": ctx.rules.boards.places}
-    opt_in = ctx.rules.privacy.boards == "opt_in"
+    opt_in = ctx.rules.privacy.opt_in
     first = windows.start(window, ctx.today)
     past = asked.window in _PAST
     late = first != windows.start(window, ctx.now.astimezone(ctx.programme.zone).date())

@@ -51,6 +51,8 @@ class Context:
     """Where that came from, for what is to be remembered about him."""
     owners: frozenset[str] = frozenset()
     """Who owns the installation, as `platform:user`."""
+    public_url: str = ""
+    """Where this installation's pages are seen from outside; empty where they are not."""
 
     @property
     def rules(self) -> Rulebook:
@@ -66,6 +68,14 @@ class Context:
                 raise Refusal(self.outside)
             raise Refusal(f"who.{kind}")
         return self.person
+
+    @property
+    def actor(self) -> str:
+        """What a posting keeps of who did it: his number here, never that of his platform.
+
+        Postings are sealed for ever, and a member may want to be erased.
+        """
+        return f"member:{self.member.id}"
 
     @property
     def name(self) -> str:

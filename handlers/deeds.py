@@ -24,6 +24,7 @@ from storage import (
     rebates,
     reviews,
     rulebooks,
+    tombstones,
     undoing,
 )
 from storage.books import POINTS
@@ -268,7 +269,8 @@ def _award(  # noqa: PLR0917 - a part, whose it is, and under which rules
     pends = ripe > work.day(work.now)
     expires = ripe + timedelta(days=part.expires_days) if part.expires_days else None
     kept = Part(part.rule, part.wallet, 0, 0, ripe, expires)
-    if subject and deeds.paid_once(work.tx, work.here.id, kept, subject):
+    again = part.once_per == "member" and tombstones.returned(work.tx, work.here.id, to.owner_id)
+    if again or (subject and deeds.paid_once(work.tx, work.here.id, kept, subject)):
         return kept._replace(withheld="once")
     booked = day if pends else ripe
     name = notice.order if notice.once else notice.key

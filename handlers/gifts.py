@@ -11,6 +11,7 @@ from content import gifting
 from content.gifting import BACK_H, Case, Reading
 from content.message import Button, Refusal, Reply
 from content.names import clean_name, isolate
+from content.privacy import may
 from content.rulebook import BadgeRule, GiftRules
 from handlers import occasions, whom
 from handlers.badges import with_badges
@@ -18,7 +19,7 @@ from handlers.context import Context
 from handlers.occasions import Occasion
 from handlers.router import Router
 from handlers.whom import Whom
-from storage import badges, credit, gifts, ledger, levels, members
+from storage import ages, badges, credit, gifts, ledger, levels, members
 from storage.gifts import End, Gift
 from storage.movement import InsufficientError, Posting
 
@@ -57,6 +58,7 @@ def gift(ctx: Context) -> Reply | None:
     receiver, asked = _asked(ctx)
     if receiver.id == giver.id:
         raise Refusal("gift.self", name=ctx.name)
+    _check_ages(ctx, receiver.id)
     return _offer(ctx, receiver, asked)
 
 
@@ -112,7 +114,7 @@ def _offer(ctx: Context, receiver: Whom, asked: Reading) -> Reply:
         reason="gift",
         rule="gift",
         rule_version=ctx.programme.rules_version,
-        actor=_actor(ctx),
+        actor=ctx.actor,
         at=ctx.event.at,
         day=ctx.today,
     )
@@ -204,7 +206,7 @@ def _pressed(ctx: Context) -> Reply:
             ctx.programme.id,
             offered,
             wanted,
-            actor=_actor(ctx),
+            actor=ctx.actor,
             at=ctx.event.at,
             today=ctx.today,
         )
@@ -234,6 +236,7 @@ def _again(ctx: Context, offered: Gift) -> Gift:
 
 def _check_acceptance(ctx: Context, offered: Gift) -> None:
     """Refuse what has come up since the offer, with both accounts locked."""
+    _check_ages(ctx, offered.giver_id)
     has = ledger.account(ctx.tx, ctx.programme.id, offered.receiver_id)
     giver_has = ledger.account(ctx.tx, ctx.programme.id, offered.giver_id)
     if credit.frozen(ctx.rules, has, "gift"):
@@ -246,6 +249,13 @@ def _check_acceptance(ctx: Context, offered: Gift) -> None:
     giver, receiver = offered.giver_id, offered.receiver_id
     if gifts.has_given(ctx.tx, ctx.programme.id, receiver, giver, since, offers=False):
         raise Refusal("gift.swap", name=ctx.name, who=_name(ctx, giver), hours=BACK_H)
+
+
+def _check_ages(ctx: Context, other: int) -> None:
+    """Refuse gifts with children; nobody learns of another that he is one."""
+    for who, key in ((ctx.member.id, "gift.young"), (other, "gift.cannot")):
+        if not may(ages.band(ctx.tx, ctx.programme.id, who), "gift"):
+            raise Refusal(key, name=ctx.name)
 
 
 def _tell(ctx: Context, told: Gift, key: str, **more: int) -> Reply:
@@ -263,7 +273,3 @@ def _tell(ctx: Context, told: Gift, key: str, **more: int) -> Reply:
 
 def _name(ctx: Context, member_id: int) -> str:
     return isolate(members.name(ctx.tx, ctx.programme.id, member_id))
-
-
-def _actor(ctx: Context) -> str:
-    return f"{ctx.event.platform}:{ctx.event.sender.id}"[:100]

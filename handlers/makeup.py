@@ -150,7 +150,7 @@ def _pay(ctx: Context, day: date, price: int) -> None:
         reason="makeup",
         rule="makeup",
         rule_version=ctx.programme.rules_version,
-        actor=f"{ctx.event.platform}:{ctx.event.sender.id}"[:100],
+        actor=ctx.actor,
         at=ctx.event.at,
         day=ctx.today,
     )

@@ -20,7 +20,7 @@ BADGES_MAX = 8
 def me(ctx: Context) -> Reply:
     """Show your card."""
     member, locale = ctx.member, ctx.texts.locale
-    opt_in = ctx.rules.privacy.boards == "opt_in"
+    opt_in = ctx.rules.privacy.opt_in
     place = boards.own_place(ctx.tx, ctx.programme.id, "month", ctx.today, member.id, opt_in=opt_in)
     since = members.since(ctx.tx, ctx.programme.id, member.id)
     first_day = min(since.astimezone(ctx.programme.zone).date(), ctx.today)

@@ -25,7 +25,7 @@ ROWS_MAX = 120
 def points(ctx: Context) -> Reply:
     """Show your balance, streak and rank."""
     member = ctx.member
-    opt_in = ctx.rules.privacy.boards == "opt_in"
+    opt_in = ctx.rules.privacy.opt_in
     own = boards.own_place(ctx.tx, ctx.programme.id, "week", ctx.today, member.id, opt_in=opt_in)
     text = ctx.texts.say(
         "points.balance",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from content.earning import Deed, earned, multiplier, of_quest
 from content.message import Reply
 from content.questrules import hidden
-from content.rulebook import EarnRule, exact
+from content.rulebook import EarnRule, Visibility, exact
 from handlers.context import Context
 from handlers.router import Router
 
@@ -20,6 +20,11 @@ _QUESTS = {
     "once": "rules.quest_once",
 }
 """What is said of quests, by when they are."""
+_SEEN: dict[Visibility, str] = {
+    "public": "rules.seen_public",
+    "members": "rules.seen_members",
+    "private": "rules.seen_private",
+}
 
 
 @router.command("rules", "规则", "积分规则", english=("rules",))
@@ -209,4 +214,5 @@ def _keeping(ctx: Context) -> Iterator[str]:
         yield say("rules.pending", days=programme.pending_days)
     yield say(f"expiry.{programme.expiry.base}", days=programme.expiry.base_days)
     yield say("rules.day", zone=ctx.programme.zone.key)
+    yield say(_SEEN[ctx.rules.privacy.visibility])
     yield say("rules.who")

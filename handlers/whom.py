@@ -40,7 +40,8 @@ def named(ctx: Context, name: str) -> Whom | None:
     """Return who is called so in this group; None for nobody. Refuses where several are."""
     if ctx.group is None:
         raise Refusal("whom.private")
-    found = members.of_name(ctx.tx, ctx.programme.id, ctx.group.id, name)
+    usual = ctx.rules.privacy.visibility
+    found = members.of_name(ctx.tx, ctx.programme.id, ctx.group.id, name, usual)
     if len(found) > 1:
         raise Refusal("whom.several", who=_shown(found[0][1]))
     return Whom(*found[0]) if found else None

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from storage import arrivals, inbox, outbox, questions
+from storage import arrivals, downloads, inbox, outbox, questions, tombstones
 from storage.db import Tx, to_ms
 
 KEEP_FAILED = timedelta(days=7)
@@ -12,4 +12,5 @@ def tidy(tx: Tx, now: datetime) -> int:
     """Forget what nobody can need any more; return how many rows went. Safe to run twice."""
     arrivals.forget_old(tx, now)
     questions.forget_old(tx, now)
-    return inbox.forget_old(tx, now) + outbox.forget_old(tx, to_ms(now - KEEP_FAILED))
+    done = inbox.forget_old(tx, now) + outbox.forget_old(tx, to_ms(now - KEEP_FAILED))
+    return done + downloads.forget_old(tx, now) + tombstones.forget_old(tx, now)

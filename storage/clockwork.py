@@ -1,4 +1,4 @@
-"""What time does: points arrive and expire, levels and members are looked at, rebates paid."""
+"""What time does: points come and expire, members are looked at, who asked for it is erased."""
 
 from datetime import date, datetime
 
@@ -7,6 +7,7 @@ from storage import (
     badges,
     chores,
     debts,
+    erasing,
     gifts,
     holds,
     levels,
@@ -45,7 +46,9 @@ _WITH_WORK = Sql(
     " OR EXISTS (SELECT 1 FROM lot l WHERE l.programme_id = p.id AND l.remaining > 0"
     " AND l.expires_day < :today)"
     " OR EXISTS (SELECT 1 FROM hold h WHERE h.programme_id = p.id AND h.state = 'open'"
-    " AND h.due_ms <= :now)) ORDER BY p.id"
+    " AND h.due_ms <= :now)"
+    " OR EXISTS (SELECT 1 FROM member e WHERE e.programme_id = p.id AND e.erase_ms <= :now))"
+    " ORDER BY p.id"
 )
 _DAY_DONE = "day"
 
@@ -118,7 +121,8 @@ def with_work(tx: Tx, *, now: datetime) -> list[int]:
 
 def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
     """Do a part of what is due in a programme; return how much, 0 when all is done."""
-    return run_points(tx, programme_id, now) + run_day(tx, programme_id, now)
+    done = run_points(tx, programme_id, now) + run_day(tx, programme_id, now)
+    return done + run_erasures(tx, programme_id, now)
 
 
 def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
@@ -134,6 +138,12 @@ def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
     )
 
 
+def run_erasures(tx: Tx, programme_id: int, now: datetime) -> int:
+    """Erase whose days of grace are over; return how many."""
+    here = programmes.programme(tx, programme_id, now)
+    return erasing.run_due(tx, here, now.astimezone(here.zone).date(), now)
+
+
 def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
     """Do what a new day, or new rules, ask for; return how much was done, 0 when it is all done."""
     here = programmes.programme(tx, programme_id, now)
@@ -147,6 +157,7 @@ def run_day(tx: Tx, programme_id: int, now: datetime) -> int:
         or debts.write_off_due(tx, here, today, now)
         or badges.review_due(tx, here, today)
         or riskwatch.look_due(tx, here, today, now)
+        or erasing.sweep(tx, here, today, now)
     )
     if not done:
         tallies.sweep(tx, here.id)

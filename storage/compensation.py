@@ -84,7 +84,7 @@ SELECT owner_id AS member_id, CASE WHEN share < :most THEN share ELSE :most END 
 """Whole numbers, rounded down once; split, so that no product leaves 64 bits."""
 _EVERYBODY = (
     "SELECT id AS member_id, CAST(:points AS BIGINT) AS points FROM member"
-    " WHERE programme_id = :programme"
+    " WHERE programme_id = :programme AND erased_ms IS NULL"
 )
 _SOURCES = {
     "ratio": (_BY_RATIO, _BY_RATIO),

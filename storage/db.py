@@ -27,6 +27,8 @@ FEW_ROWS = 8
 """Up to so many new rows are written one by one: a COPY is two messages and their answers more."""
 WIRE = "qunying_wire"
 """Where a connection of the pool keeps its way to the server."""
+SECRET = "qunying_secret"  # noqa: S105 - a name
+"""Where an engine keeps the installation's secret, out of reach of who reads the database."""
 FRESH_S = 5.0
 """A connection used so lately is not asked whether it still lives: that is a whole round trip."""
 SQLITE_PRAGMAS = (
@@ -87,6 +89,12 @@ class Tx:
         """What this unit has put into the outbox: it is handed to the sender after the commit."""
         self.seen: dict[Any, Any] = {}
         """What was read of slow-changing rows (groups, programmes) in this transaction."""
+
+    @property
+    def secret(self) -> bytes:
+        """What signs and marks for this installation, and stands in no table; empty for none."""
+        found: bytes = self._core.get_execution_options().get(SECRET, b"")
+        return found
 
     @property
     def alive(self) -> bool:
@@ -266,14 +274,20 @@ class Tx:
                 self._journeys.run(back)
 
 
-def open_engine(url: str, *, workers: int = 4) -> Engine:
-    """Return the engine that writes. Errors: ValueError for a database that is not supported."""
+def open_engine(url: str, *, workers: int = 4, secret: bytes = b"") -> Engine:
+    """Return the engine that writes. Errors: ValueError for a database that is not supported.
+
+    `secret` is the installation's own (`Tx.secret`).
+    """
     backend = make_url(url).get_backend_name()
     if backend == "sqlite":
-        return _open_sqlite(url)
-    if backend == "postgresql":
-        return _open_postgres(url, workers)
-    raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql+psycopg://…")
+        engine = _open_sqlite(url)
+    elif backend == "postgresql":
+        engine = _open_postgres(url, workers)
+    else:
+        raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql+psycopg://…")
+    engine.update_execution_options(**{SECRET: secret})
+    return engine
 
 
 def missing_file(url: str) -> Path | None:

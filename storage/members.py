@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from content.names import clean_name, person
+from content.rulebook import Visibility
 from storage import tallies
 from storage.books import POINTS
 from storage.db import Sql, Tx, from_ms, to_day, to_ms
@@ -44,6 +45,8 @@ class Member(NamedTuple):
     """How he has shown that he is a person; '' where nobody has asked (`OPEN`: he still has to)."""
 
     board_wish: int = 0
+    erase_ms: int | None = None
+    """When he is to be erased, as he has asked; None for who stays."""
 
     @property
     def open(self) -> bool:
@@ -51,9 +54,20 @@ class Member(NamedTuple):
         return self.verified == OPEN
 
 
+class Place(NamedTuple):
+    """Somebody in one of the programmes in which his account is known."""
+
+    programme_id: int
+    member_id: int
+    programme: str
+    visibility: str
+    board_wish: int
+    erase_ms: int | None
+
+
 _FIND = Sql(
     "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
-    " a.checkin_day, a.streak, m.created_ms, m.verified, m.board_wish FROM member m"
+    " a.checkin_day, a.streak, m.created_ms, m.verified, m.board_wish, m.erase_ms FROM member m"
     " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
     " AND a.wallet = 'points'"
     " LEFT JOIN membership s ON s.programme_id = m.programme_id AND s.group_id = :group"
@@ -129,18 +143,44 @@ _TURN = Sql(
     " :programme::bigint[], :owner::bigint[]) AS v(shown, programme_id, owner_id)"
     " WHERE a.programme_id = v.programme_id AND a.owner_id = v.owner_id AND a.wallet = 'points'",
 )
-_WISH = Sql("UPDATE member SET board_wish = :wish WHERE programme_id = :programme AND id = :member")
 _SPEND_WISH = Sql(
     "UPDATE member SET spend_wish = :wish WHERE programme_id = :programme AND id = :id"
 )
+_WISH = Sql(
+    "UPDATE member SET board_wish = :wish, visibility = CASE WHEN :wish > 0"
+    " AND visibility = 'private' THEN 'members' ELSE visibility END"
+    " WHERE programme_id = :programme AND id = :member",
+    postgres="UPDATE member SET board_wish = :wish, visibility = CASE WHEN :wish::int > 0"
+    " AND visibility = 'private' THEN 'members' ELSE visibility END"
+    " WHERE programme_id = :programme AND id = :member",
+)
+_SEE = Sql(
+    "UPDATE member SET visibility = :visibility, board_wish = :wish"
+    " WHERE programme_id = :programme AND id = :member"
+)
+_PLACES = Sql(
+    "SELECT i.programme_id, i.member_id, p.name, m.visibility, m.board_wish, m.erase_ms"
+    " FROM identity i JOIN member m ON m.programme_id = i.programme_id AND m.id = i.member_id"
+    " JOIN programme p ON p.id = i.programme_id"
+    " WHERE i.platform = :platform AND i.user_id = :user ORDER BY i.programme_id"
+)
+_TITLES = Sql(
+    "SELECT i.programme_id, g.title FROM identity i JOIN membership s"
+    " ON s.programme_id = i.programme_id AND s.member_id = i.member_id AND s.state = 'active'"
+    " JOIN chat_group g ON g.programme_id = s.programme_id AND g.id = s.group_id"
+    " WHERE i.platform = :platform AND i.user_id = :user AND g.title <> ''"
+    " ORDER BY i.programme_id, g.id"
+)
 _RENAME = Sql(
     "UPDATE member SET name = :name, called = :called WHERE programme_id = :programme AND id = :id"
+    " AND erased_ms IS NULL"  # he may just have been
 )
 _CALLED = Sql(
     # CROSS: the few of that name first, not everybody in the group
     "SELECT m.id, m.name FROM member m CROSS JOIN membership s WHERE m.programme_id = :programme"
     " AND m.called = :called AND s.programme_id = m.programme_id AND s.group_id = :group"
-    " AND s.member_id = m.id AND s.state = 'active' LIMIT 2"
+    " AND s.member_id = m.id AND s.state = 'active'"
+    " AND COALESCE(NULLIF(m.visibility, ''), :usual) <> 'private' LIMIT 2"
 )
 _BY_IDENTITY = Sql(
     # CROSS: SQLite keeps the order then; without statistics it would read every identity first
@@ -152,9 +192,10 @@ _BY_IDENTITY = Sql(
     " AND i.platform = p.platform AND i.user_id = p.user_id",
 )
 _KNOWN = Sql(
-    "SELECT id FROM member WHERE programme_id = :programme"
+    "SELECT id FROM member WHERE programme_id = :programme AND erased_ms IS NULL"
     " AND id IN (SELECT value FROM json_each(:ids))",
-    postgres="SELECT id FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
+    postgres="SELECT id FROM member WHERE programme_id = :programme AND erased_ms IS NULL"
+    " AND id = ANY(:ids)",
 )
 _JOINED = Sql(
     "SELECT id, created_ms FROM member WHERE programme_id = :programme"
@@ -268,12 +309,18 @@ def called(name: str) -> str:
     return person(name)[:CALLED_MAX]
 
 
-def of_name(tx: Tx, programme_id: int, group_id: int, name: str) -> list[tuple[int, str]]:
-    """Return (number, name) of those in a group who are called so: at most two, who are several."""
+def of_name(
+    tx: Tx, programme_id: int, group_id: int, name: str, usual: Visibility = "members"
+) -> list[tuple[int, str]]:
+    """Return (number, name) of those in a group who are called so: at most two, who are several.
+
+    Who wants nobody to find him is not found; `usual` counts for who has said nothing.
+    """
     wanted = called(name)
     if not wanted:
         return []
-    return [*tx.all(_CALLED, programme=programme_id, group=group_id, called=wanted)]
+    values = {"programme": programme_id, "group": group_id, "called": wanted}
+    return [*tx.all(_CALLED, **values, usual=usual)]
 
 
 def wallets(tx: Tx, programme_id: int, member_id: int) -> list[Wallet]:
@@ -394,6 +441,29 @@ def wish(tx: Tx, programme_id: int, member_id: int, wish: BoardWish) -> None:
 def wish_spending(tx: Tx, programme_id: int, member_id: int, *, wish: bool) -> None:
     """Note whether a member wants to stand on the board of purchases: nobody does unasked."""
     tx.send(_SPEND_WISH, programme=programme_id, id=member_id, wish=int(wish))
+
+
+def see(tx: Tx, programme_id: int, member_id: int, visibility: Visibility) -> None:
+    """Note who may see a member, on boards too: to be seen by nobody is to stand on none."""
+    wish = -1 if visibility == "private" else 1
+    tx.send(_SEE, programme=programme_id, member=member_id, visibility=visibility, wish=wish)
+    show(tx, programme_id, member_id)
+
+
+def places(tx: Tx, who: Identity) -> list[Place]:
+    """Return where an account is known, in whatever groups it is or was, by programme.
+
+    A place is called by the groups in which he is now, else by the programme's own name.
+    """
+    own = {"platform": who[0], "user": who[1]}
+    titles: dict[int, list[str]] = {}
+    for programme_id, title in tx.all(_TITLES, **own):
+        titles.setdefault(programme_id, []).append(title)
+    found = [Place._make(row) for row in tx.all(_PLACES, **own)]
+    return [
+        place._replace(programme=" + ".join(titles.get(place.programme_id, [place.programme])))
+        for place in found
+    ]
 
 
 def show(tx: Tx, programme_id: int, member_id: int) -> None:

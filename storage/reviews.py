@@ -1,5 +1,6 @@
 """Awards over the budget, or of one about whom something was found: they wait for a look."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -68,6 +69,8 @@ _LESS = Sql(
     "UPDATE review SET amount = amount - :less WHERE programme_id = :programme AND id = :id"
     " AND state = 'waiting' AND amount > :less"
 )
+_OF = Sql("SELECT id, posting FROM review WHERE programme_id = :programme AND owner_id = :owner")
+_REWRITE = Sql("UPDATE review SET posting = :posting WHERE programme_id = :programme AND id = :id")
 _OF_FINDING = Sql(
     "SELECT id FROM review WHERE programme_id = :programme AND finding = :finding AND finding > 0"
     " AND state = 'waiting' ORDER BY id"
@@ -190,6 +193,28 @@ def reopen(tx: Tx, programme_id: int, finding: int) -> None:
 def hand_on(tx: Tx, programme_id: int, finding: int, other: int) -> None:
     """Let what waits for the sake of a finding wait for that of another."""
     tx.run(_HAND_ON, programme=programme_id, finding=finding, other=other)
+
+
+def forget_who(
+    tx: Tx,
+    programme_id: int,
+    owner_id: int,
+    accounts: Collection[tuple[str, str]],
+    *,
+    now: datetime,
+) -> None:
+    """Cancel what waits for a member who is being erased; what is decided names him no more.
+
+    `accounts` are those on platforms by which he may stand there, as (platform, user id).
+    """
+    named = {f"{platform}:{user}" for platform, user in accounts}
+    for id_, text in tx.all(_OF, programme=programme_id, owner=owner_id):
+        cancel = {"state": CANCELLED, "by": "erased", "at": to_ms(now)}
+        tx.run(_DECIDE, programme=programme_id, id=id_, **cancel)
+        posting = _decode(text)
+        if posting.actor in named:
+            nameless = _encode(posting._replace(actor=f"member:{owner_id}")).decode()
+            tx.run(_REWRITE, programme=programme_id, id=id_, posting=nameless)
 
 
 def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when

@@ -107,6 +107,9 @@ member = Table(
     Column("verified", String(8), nullable=False, server_default=""),
     _number("verified_ms"),
     Column("spend_wish", Integer, nullable=False, server_default="0"),
+    Column("visibility", String(8), nullable=False, server_default=""),
+    Column("erase_ms", BigInteger),
+    Column("erased_ms", BigInteger),
     Index(None, "programme_id", "called"),
     Index(
         "ix_member_spend_wish",
@@ -114,6 +117,20 @@ member = Table(
         "id",
         sqlite_where=text("spend_wish = 1"),
         postgresql_where=text("spend_wish = 1"),
+    ),
+    Index(
+        "ix_member_erase",
+        "programme_id",
+        "erase_ms",
+        sqlite_where=text("erase_ms IS NOT NULL"),
+        postgresql_where=text("erase_ms IS NOT NULL"),
+    ),
+    Index(
+        "ix_member_erased",
+        "programme_id",
+        "id",
+        sqlite_where=text("erased_ms IS NOT NULL"),
+        postgresql_where=text("erased_ms IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )
@@ -124,6 +141,9 @@ member = Table(
 when he was there before anybody was asked.
 `board_wish`: -1 wants to stand on no board, 1 wants to stand there, 0 has said nothing; -2 runs the
 place, and stands on none. `spend_wish` is 1 for those alone who want to stand on that of purchases.
+`visibility` is who else may see him (`content.privacy`), empty for one who has said nothing.
+`erase_ms` is when he is to be erased, as he has asked; `erased_ms` when that was done: then the row
+is nobody's any more, and keeps the numbers of the books together.
 """
 
 identity = Table(
@@ -865,6 +885,66 @@ habit = Table(
 )
 """How many times on a day a member did what is looked at for a month: `left` a group, or said what
 he had said before (`alike`). Numbers alone: no words are kept."""
+
+consent = Table(
+    "consent",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("purpose", String(16), primary_key=True),
+    _id(),
+    Column("version", Integer, nullable=False),
+    Column("given", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("identity", String(100), nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""What a member has agreed to or taken back, with the version of the words that he read.
+
+Rows are only added; the last one of a purpose is in force. `identity` is the account on a platform
+by which he said it, until he is erased.
+"""
+
+age = Table(
+    "age",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    _id(),
+    Column("band", String(8), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("identity", String(100), nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""How old a member says he is: a band, never a birthday. The last row counts."""
+
+download = Table(
+    "download",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("platform", String(16), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    _number("remaining"),
+    UniqueConstraint("programme_id", "platform", "user_id"),
+    sqlite_with_rowid=False,
+)
+"""A link by which somebody may fetch what is known of him. What signs it is kept nowhere."""
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _id("programme_id"),
+    Column("mark", String(64), primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Index(None, "until_ms"),
+    sqlite_with_rowid=False,
+)
+"""That somebody has been here before: an HMAC of his account, by a secret that is not kept here."""
 
 inbox = Table(
     "inbox",

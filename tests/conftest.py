@@ -17,6 +17,14 @@ from tests import services
 from tests.stage import Stage
 
 
+@pytest.fixture(scope="session", autouse=True)
+def secret() -> Iterator[None]:
+    """A secret of the tests' own, so that none is made in the folder where they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUNYING_SECRET_KEY", "a secret of the tests, and of no installation")
+        yield
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.db"
@@ -116,7 +124,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
     """An engine on each database in turn; afterwards the books must balance."""
-    engine = open_engine(store_url)
+    engine = open_engine(store_url, secret=b"of the tests")
     yield engine
     with reading(engine) as tx:
         faults = audit.faults(tx) + proof.chain_faults(tx) + all_differences(tx)

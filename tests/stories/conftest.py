@@ -12,7 +12,7 @@ from tests.stage import Stage
 @pytest.fixture
 def room(sqlite_url: str) -> Iterator[Stage]:
     """A group with people in it, on one database."""
-    engine = open_engine(sqlite_url)
+    engine = open_engine(sqlite_url, secret=b"of the tests")
     yield Stage(engine)
     with reading(engine) as tx:
         faults = audit.faults(tx)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from bot.dispatcher import QUEUE_MAX, Dispatcher
 from bot.web.api import api_routes
 from bot.web.app import Parts, WebServer, build_web
+from bot.web.person import person_routes
 from storage import keys, members, programmes
 from storage.db import Tx
 from storage.keys import SCOPES, Made
@@ -116,6 +117,7 @@ def live(engine: Engine, *, workers: int = 1, queue_max: int = QUEUE_MAX) -> Ite
         async with house.dispatching(engine, workers=workers, queue_max=queue_max) as dispatcher:
             web = build_web(Parts(dispatcher=dispatcher, database_up=lambda: True))
             web.include_router(api_routes(engine, dispatcher, house.now))
+            web.include_router(person_routes(engine, dispatcher, house.now))
             server = WebServer(web, "127.0.0.1", 0)
             serving = asyncio.create_task(server.serve())
             await house.until(lambda: server.started)
