@@ -27,6 +27,8 @@ NOTHING = {
     "compensation_run": "what is paid to many, with the name that its author signed with",
     "compensation_vote": "the names that operators signed with",
     "inbox": "numbers of deliveries, forgotten after three days",
+    "quest_goal": "how far a group's quest has come; helps are a member's",
+    "door": "when a group was last greeted, and whether many come at once",
 }
 
 
@@ -55,6 +57,18 @@ _PARTS = {
     "compensation_line": _Part(_OF_MEMBER),
     "consent": _Part(_OF_MEMBER),
     "age": _Part(_OF_MEMBER),
+    "arrival": _Part(_OF_MEMBER),
+    "talked": _Part(_OF_MEMBER, page="day"),
+    "honour": _Part(_OF_MEMBER),
+    "badge": _Part(_OF_MEMBER),
+    "questing": _Part(_OF_MEMBER),
+    "quest_help": _Part(_OF_MEMBER),
+    "survey_answer": _Part(_OF_MEMBER),
+    "photo": _Part(_OF_MEMBER, leave_out=("ended_by",)),
+    "photo_like": _Part(_OF_MEMBER),
+    "finding": _Part(_OF_MEMBER, leave_out=("decided_by",)),
+    "credit_entry": _Part(_OF_MEMBER, leave_out=("by",)),
+    "habit": _Part(_OF_MEMBER),
     "paid_once": _Part(
         "programme_id = :programme AND (subject = 'member/' || CAST(:member AS TEXT)"
         " OR (rule = 'write_off' AND substr(subject, 8) = CAST(:member AS TEXT)))"
@@ -65,6 +79,13 @@ _OWN_WORDS = {
         "programme_id = :programme AND platform = :platform"
         " AND (person = :user OR chat_id = :user OR chat_id = 'private-' || :user)"
         " AND state = 'waiting'"
+    ),
+    "question": _Part(
+        "programme_id = :programme AND platform = :platform AND user_id = :user",
+        leave_out=("token", "right_n"),
+    ),
+    "direct": _Part(
+        "programme_id = 0 AND :programme > 0 AND platform = :platform AND user_id = :user"
     ),
     "download": _Part(
         "programme_id = :programme AND platform = :platform AND user_id = :user",

@@ -56,10 +56,30 @@ _NAMELESS = Sql(
     f" erase_ms = NULL, erased_ms = COALESCE(erased_ms, :now) {_MEMBER}"
 )
 _OF = "WHERE programme_id = :programme AND member_id = :member"
+_ALL_OF_HIM = (
+    "identity",
+    "membership",
+    "checkin",
+    "arrival",
+    "talked",
+    "honour",
+    "badge",
+    "questing",
+    "quest_help",
+    "survey_answer",
+    "photo_like",
+    "photo",
+    "credit_entry",
+    "finding",
+    "habit",
+)
+"""Tables whose rows of his go, in an order in which nothing points to what is gone."""
 _GONE = (
-    Sql(f"DELETE FROM identity {_OF}"),
-    Sql(f"DELETE FROM membership {_OF}"),
-    Sql(f"DELETE FROM checkin {_OF}"),
+    Sql(
+        "DELETE FROM photo_like WHERE programme_id = :programme AND photo_id IN"
+        " (SELECT id FROM photo WHERE programme_id = :programme AND member_id = :member)"
+    ),
+    *(Sql(f"DELETE FROM {table} {_OF}") for table in _ALL_OF_HIM),
     Sql(
         "UPDATE gift SET note = '' WHERE programme_id = :programme AND note <> ''"
         " AND (giver_id = :member OR receiver_id = :member)"
@@ -70,6 +90,18 @@ _GONE = (
     ),
 )
 """Who he was, where he was and when; what others wrote to him; what he was still to be paid."""
+_OF_ACCOUNT = (
+    Sql(
+        "DELETE FROM question WHERE programme_id = :programme AND platform = :platform"
+        " AND user_id = :user"
+    ),
+    Sql(
+        "DELETE FROM direct WHERE programme_id = 0 AND platform = :platform AND user_id = :user"
+        " AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.platform = :platform"
+        " AND i.user_id = :user AND i.programme_id <> :programme)"
+    ),
+)
+"""Where he can be written to, unless he is a member elsewhere; what he was asked at the door."""
 _SAID = "programme_id = :programme AND platform = :platform AND (person = :user OR chat_id = :user)"
 _UNSAID = Sql(f"DELETE FROM outbox WHERE {_SAID}")
 _ROOM_ANSWERS = Sql(
@@ -166,6 +198,8 @@ def erase(tx: Tx, here: Programme, member_id: int, today: date, now: datetime) -
     reviews.forget_who(tx, here.id, member_id, accounts, now=now)
     for who in accounts:
         tombstones.put(tx, here.id, who, now)
+        for sql in _OF_ACCOUNT:
+            tx.run(sql, programme=here.id, platform=who[0], user=who[1])
         downloads.forget(tx, who)
         _unsay(tx, here.id, who)
     _forget(tx, here, member_id, now)

@@ -74,6 +74,49 @@ def test_telling_covers_what_is_promised(engine: Engine) -> None:
         assert {*_told(tx, camp, person)} == {*about.EXPORTED}
 
 
+OF_FEATURES = (
+    "INSERT INTO arrival (programme_id, group_id, member_id, at_ms) VALUES (:p, 5, :m, :at)",
+    "INSERT INTO talked (programme_id, day, member_id, messages) VALUES (:p, :day, :m, 3)",
+    "INSERT INTO honour (programme_id, week, title, member_id) VALUES (:p, :day, 'talk', :m)",
+    (
+        "INSERT INTO badge (programme_id, member_id, badge, day, name, emoji)"
+        " VALUES (:p, :m, 'first', :day, '初见', '🌱')"
+    ),
+    "INSERT INTO questing (programme_id, member_id, entries) VALUES (:p, :m, '[]')",
+    (
+        "INSERT INTO quest_help (programme_id, quest, last_day, member_id, helps)"
+        " VALUES (:p, 'tree', :day, :m, 1)"
+    ),
+    (
+        "INSERT INTO survey_answer (programme_id, survey, member_id, question, choice, version,"
+        " at_ms) VALUES (:p, 'taste', :m, 0, 1, 1, :at)"
+    ),
+    "INSERT INTO photo (programme_id, id, member_id, day, made_ms) VALUES (:p, 7, :m, :day, :at)",
+    "INSERT INTO photo_like (programme_id, photo_id, member_id) VALUES (:p, 7, :m)",
+    (
+        "INSERT INTO finding (programme_id, id, member_id, kind, evidence, first_day, appeal,"
+        " made_ms) VALUES (:p, 8, :m, 'script', '{}', :day, '小明秘密说', :at)"
+    ),
+    (
+        "INSERT INTO credit_entry (programme_id, id, member_id, points, why, by, at_ms)"
+        " VALUES (:p, 9, :m, -5, 'script', 'clock', :at)"
+    ),
+    (
+        "INSERT INTO habit (programme_id, what, day, member_id, times)"
+        " VALUES (:p, 'left', :day, :m, 1)"
+    ),
+    (
+        "INSERT INTO question (programme_id, platform, user_id, group_id, token, way, right_n,"
+        " asked_ms) VALUES (:p, 'local', 'ming-secret', 5, 't', 'sum', 1, :at)"
+    ),
+    (
+        "INSERT INTO direct (programme_id, platform, user_id, chat_id, locale, since_ms)"
+        " VALUES (0, 'local', 'ming-secret', 'private-ming-secret', 'zh', :at)"
+    ),
+)
+"""Traces in the tables of features, one in each."""
+
+
 def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
     """Let somebody leave traces in as many tables as possible."""
     who = Who("local", "ming-secret", "小明秘密")
@@ -102,6 +145,7 @@ def _everywhere(tx: Tx, camp: int) -> tuple[int, Who]:
             "INSERT INTO paid_once (programme_id, rule, wallet, subject)"
             " VALUES (:p, 'r', 'points', 'member/' || CAST(:m AS TEXT))"
         ),
+        *OF_FEATURES,
     ):
         used = {name: value for name, value in own.items() if f":{name}" in sql}
         tx.core.execute(text(sql), used)
@@ -169,6 +213,7 @@ def test_who_is_erased_leaves_no_name_and_no_account_anywhere(engine: Engine) ->
         assert len(full["outbox"]) == 2
         assert [row["text"] for row in full["room_message"]] == ["大家好"]
         named = {"member", "identity", "review", "consent", "age", "download"}
+        named |= {"finding", "question", "direct"}
         assert {*_traces(tx, "ming-secret", "小明秘密")} == named | {"outbox", "room_message"}
     with transaction(engine) as tx:
         assert erasing.ask(tx, camp, person, NOW)
