@@ -206,7 +206,7 @@ def test_talk_earns_nothing_and_says_nothing_before(engine: Engine) -> None:
 
 
 def test_a_photo_earns_nothing_before(stage: Stage) -> None:
-    publish(stage, BUTTON + "[checkin.photo]\npoints = 15\n")
+    publish(stage, BUTTON + "[checkin.photo]\nlikes = 1\n")
     come(stage, "小明")
     stage.heard()
     stage.says("小明", "晒单", photo=True)
