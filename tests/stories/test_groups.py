@@ -72,14 +72,16 @@ def test_one_who_speaks_after_he_left_is_back(room: Stage) -> None:
     assert "你有 5 积分" in room.heard()
 
 
-def test_who_comes_and_goes_without_a_word_is_noted_silently(stage: Stage) -> None:
+def test_who_comes_and_goes_without_a_word_is_noted_and_paid_nothing(stage: Stage) -> None:
     event = stage.event("小明", kind="joined")
     assert [outcome.state for outcome in stage.play(event, event)] == ["done", "duplicate"]
+    assert stage.heard().count("小明") == 1  # his greeting
     stage.play(stage.event("路人", kind="left"), stage.event("小明", kind="left"))
     stage.play(stage.event(stage.person("某机器人", "bot"), kind="joined"))
     assert stage.heard() == ""
     assert _count(stage, "member") == 1
     assert _count(stage, "membership WHERE state = 'left'") == 1
+    assert _count(stage, "posting") == 0
 
 
 def test_one_who_is_still_in_another_group_stays_at_home(room: Stage) -> None:

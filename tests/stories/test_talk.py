@@ -141,11 +141,10 @@ def test_an_update_delivered_again_after_a_restart_pays_once(camp: Stage) -> Non
         lambda s: s.event(s.person("某机器人", "bot"), LINES[0]),
         lambda s: s.event(s.person("系统", "service"), LINES[0]),
         lambda s: s.event("频道", LINES[0], chat=Chat("-1009", "channel", "频道")),
-        lambda s: s.event("小明", LINES[0], kind="joined"),
     ],
     ids=[
         "edited", "forwarded", "empty", "short", "command", "anonymous", "channel", "bot",
-        "service", "in a channel", "joined",
+        "service", "in a channel",
     ],
 )  # fmt: skip
 def test_what_is_no_talk_of_a_members_own_earns_nothing(room: Stage, make: object) -> None:
