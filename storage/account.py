@@ -1,5 +1,6 @@
 """An account as it stands, and what movements make of it and of its lots: no database here."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
@@ -160,6 +161,33 @@ def less(counts: Counts, name: str, amount: int, day: date) -> Counts:
     if (day.year, day.month) == (last.year, last.month) and name in in_month:
         in_month = {**in_month, name: max(0, in_month[name] - amount)}
     return Counts(last, in_day, in_month)
+
+
+def united(one: Counts, other: Counts) -> Counts:
+    """Return what two members have used of their caps as that of one; what has passed is gone."""
+    last = max(one.day, other.day)
+    in_day: Counter[str] = Counter()
+    in_month: Counter[str] = Counter()
+    for counts in (one, other):
+        if counts.day == last:
+            in_day.update(counts.in_day)
+        if (counts.day.year, counts.day.month) == (last.year, last.month):
+            in_month.update(counts.in_month)
+    return Counts(last, dict(in_day), dict(in_month))
+
+
+def parted(both: Counts, other: Counts) -> Counts:
+    """Return what remains of two members' counts without those of one of them."""
+    last, in_day, in_month = both
+    if other.day == last:
+        in_day = _minus(in_day, other.in_day)
+    if (other.day.year, other.day.month) == (last.year, last.month):
+        in_month = _minus(in_month, other.in_month)
+    return Counts(last, in_day, in_month)
+
+
+def _minus(sums: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(0, number - others.get(name, 0)) for name, number in sums.items()}
 
 
 def whole(lots: Lots, points: int) -> Lots:
