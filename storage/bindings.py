@@ -65,9 +65,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     """How both stood just before anything moved, and what was moved, by the rows' own numbers.
 
     `accounts` are those of both, wallet by wallet; `earned` is what the bound one had earned
-    (wallet, day, kind, points); `days` are his check-ins that the survivor had not; `doubles` are postings
-    that both had been paid for the same and were taken back, `unwaited` such reviews. `joined` are
-    groups that the survivor came to, with his state there before.
+    (wallet, day, kind, points); `days` are his check-ins that the survivor had not; `doubles` are
+    postings that both had been paid for the same and were taken back, `unwaited` such reviews.
+    `joined` are groups that the survivor came to, with his state there before, `left` those of the
+    bound one.
     """
 
     accounts: tuple[Account, ...]
