@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from storage import account as accounts
-from storage.account import Account
+from storage.account import Account, Lots
 from storage.books import RaceError
 from storage.db import Sql, Tx, from_ms, to_ms
 
@@ -72,6 +72,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """
 
     accounts: tuple[Account, ...]
+    lots: tuple[Lots, ...]
+    """Of what each of the accounts had available."""
     earned: tuple[tuple[str, date, str, int], ...]
     days: tuple[date, ...]
     doubles: tuple[tuple[int, int], ...]

@@ -15,7 +15,7 @@ from content.checkin import streak_ending
 from content.rulebook import Rulebook
 from storage import account as accounts
 from storage import bindings, checkins, doubles, gifts, ledger, levels, members
-from storage.account import NEVER, NOTHING_COUNTED, Account
+from storage.account import NEVER, NOTHING_COUNTED, Account, Lots
 from storage.bindings import Binding, Move, Snapshot, refold
 from storage.books import CLOSED, POINTS
 from storage.db import Sql, Tx, to_day, to_ms
@@ -159,8 +159,21 @@ class Pair:
         """Return an account to be changed."""
         return self.tx.books.own((self.act.programme_id, owner, wallet))
 
-    def move(self, wallet: str, source: Side, target: Side, amount: int, key: str) -> None:
-        """Move points between the two. What expired yesterday goes first."""
+    def lots(self, owner: int, wallet: str) -> Lots:
+        """Return the whole lots of what somebody has available."""
+        has = self.account(owner, wallet)
+        return accounts.whole(self.tx.books.lots.get(has.key, ()), has.available)
+
+    def move(  # noqa: PLR0917 - whence, whither, how much
+        self,
+        wallet: str,
+        source: Side,
+        target: Side,
+        amount: int,
+        key: str,
+        terms: Terms = Terms(),  # noqa: B008 - nothing changes it
+    ) -> None:
+        """Move points between the two; nothing to move is no movement."""
         if not amount:
             return
         act = self.act
@@ -178,7 +191,7 @@ class Pair:
             day=act.today,
             wallet=wallet,
         )
-        ledger.move(self.tx, moved, Terms())
+        ledger.move(self.tx, moved, terms)
 
 
 def lock(tx: Tx, act: Act, survivor: int, bound: int) -> Pair:
@@ -211,6 +224,9 @@ def bind(pair: Pair) -> Binding:
     settle(pair)
     id_ = new_id()  # after all that is no part of it, before all that is
     before = tuple(_standing(pair))
+    lots = tuple(
+        pair.lots(owner, wallet) for wallet in pair.wallets for owner in (pair.survivor, pair.bound)
+    )
     move = Move(id_, tuple(_move_points(pair, id_)))
     moved = tuple(_move_earned(pair))
     days = _unite_checkins(pair)
@@ -219,6 +235,7 @@ def bind(pair: Pair) -> Binding:
     named_by = _keep_name(pair)  # while his identities are his own
     snapshot = Snapshot(
         accounts=before,
+        lots=lots,
         earned=moved,
         days=days,
         doubles=taken.postings,

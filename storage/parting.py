@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from storage import account as accounts
 from storage import bindings, joining, ledger, levels, members
-from storage.account import Account
+from storage.account import Account, Lots
 from storage.bindings import Binding, Move, Snapshot, refold
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day
 from storage.ids import new_id
 from storage.joining import Act, Pair
 from storage.ledger import ROW, as_row
-from storage.movement import ISSUED, PROGRAMME, Posting, Side
+from storage.movement import ISSUED, PROGRAMME, Posting, Side, Terms
 from storage.pages import Row, write_earned
 
 WITHIN = timedelta(days=1)
@@ -239,25 +239,37 @@ def _points_back(
     What the survivor has spent is gone; but what had paid his debt becomes his debt again.
     """
     key = f"{_REASON}/{id_}"
-    before = {(has.owner_id, has.wallet): has for has in kept.accounts}
+    before = _before(kept)
+    lots = dict(zip(before, kept.lots, strict=True))
     for wallet in pair.wallets:
-        his = before.get((pair.bound, wallet))
-        mine = before.get((pair.survivor, wallet))
-        if his is None or mine is None:
-            continue
+        if (pair.bound, wallet) not in before:
+            continue  # opened since
+        his, mine = before[pair.bound, wallet], before[pair.survivor, wallet]
+        own_lots, his_lots = lots[pair.survivor, wallet], lots[pair.bound, wallet]
+        own, other = Side(pair.survivor, "available"), Side(pair.bound, "available")
+        own_debt, his_debt = own._replace(bucket="debt"), other._replace(bucket="debt")
         has = copy(pair.account(pair.survivor, wallet))
         owed = his.available + his.debt + since[wallet].points
-        own, other = Side(pair.survivor, "available"), Side(pair.bound, "available")
         there = max(0, min(owed, has.available))
-        pair.move(wallet, own, other, there, key)
+        pair.move(wallet, own, other, there, key, Terms(prefer=his_lots))
         again = max(0, min(owed - there, -mine.debt, his.available))
-        pair.move(wallet, own._replace(bucket="debt"), other, again, key)
+        pair.move(wallet, own_debt, other, again, key, Terms(lots=_first(his_lots, again)))
         # a debt that has been paid or written off since is none any more
-        paid = min(mine.available, -his.debt)
-        due = max(0, min(-owed, paid - has.debt))
-        pair.move(wallet, other._replace(bucket="debt"), own, due, key)
-        back = max(0, min(due + has.debt, paid, mine.gifted))
-        yield from _gifts_back(pair, wallet, his, _Back(has, there, again, back))
+        still = max(0, min(-owed, -has.debt))
+        pair.move(wallet, his_debt, own_debt, still, key)
+        paid = max(0, min(-owed - still, mine.available, -his.debt))
+        pair.move(wallet, his_debt, own, paid, key, Terms(lots=_first(own_lots, paid)))
+        back = _Back(has, there, again, min(paid, mine.gifted))
+        yield from _gifts_back(pair, wallet, his, back)
+
+
+def _before(kept: Snapshot) -> dict[tuple[int, str], Account]:
+    return {(has.owner_id, has.wallet): has for has in kept.accounts}
+
+
+def _first(lots: Lots, amount: int) -> Lots:
+    """Return the lots that so many points were taken from."""
+    return accounts.take(lots, amount)[1]
 
 
 class _Back(NamedTuple):
@@ -292,7 +304,7 @@ def _earned_back(pair: Pair, kept: Snapshot, since: dict[str, _Since], binding: 
     """Count as the bound one's again what he had earned, less what has been taken back of it."""
     tx, programme_id = pair.tx, pair.act.programme_id
     tx.books.write(tx)
-    before = {(has.owner_id, has.wallet): has for has in kept.accounts}
+    before = _before(kept)
     for wallet in pair.wallets:
         his = [(day, kind, points) for each, day, kind, points in kept.earned if each == wallet]
         sums: dict[tuple[date, str], int] = {}
@@ -331,7 +343,7 @@ def _checkins_back(pair: Pair, kept: Snapshot) -> None:
 
 
 def _caps_and_level_back(pair: Pair, kept: Snapshot) -> None:
-    before = {(has.owner_id, has.wallet): has for has in kept.accounts}
+    before = _before(kept)
     for wallet in pair.wallets:
         his, mine = before.get((pair.bound, wallet)), before.get((pair.survivor, wallet))
         if his is None or mine is None:
