@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
-from storage import bindings, ledger, undoing
+from storage import bindings, ledger, members, undoing
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ids import new_id
 from storage.ledger import ROW, as_row
@@ -15,7 +15,6 @@ from storage.pages import Row
 from storage.undoing import Undo
 
 _REASON = "bind_double"
-_NUMBERS = Sql("SELECT id FROM member WHERE programme_id = :programme AND merged_into = :member")
 _BOTH_DAYS = Sql(
     "SELECT a.day FROM checkin a JOIN checkin b ON b.programme_id = a.programme_id"
     " AND b.member_id = :other AND b.day = a.day"
@@ -167,10 +166,7 @@ def _once(tx: Tx, programme_id: int, pair: tuple[int, int]) -> Iterator[list[_Aw
 
 def _numbers(tx: Tx, programme_id: int, pair: tuple[int, int]) -> list[int]:
     """Return both, and those who have been bound to them before: their old postings are theirs."""
-    found = [*pair]
-    for each in pair:
-        found += [id_ for (id_,) in tx.all(_NUMBERS, programme=programme_id, member=each)]
-    return found
+    return [*pair, *members.bound_to(tx, programme_id, pair)]
 
 
 def _standing(

@@ -141,6 +141,12 @@ _KNOWN = Sql(
     postgres="SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
     " AND id = ANY(:ids)",
 )
+_BOUND_TO = Sql(
+    "SELECT id, merged_into FROM member WHERE programme_id = :programme"
+    " AND merged_into IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, merged_into FROM member WHERE programme_id = :programme"
+    " AND merged_into = ANY(:ids)",
+)
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
 _SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
@@ -217,6 +223,12 @@ def known(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
     """
     some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
     return dict(tx.all(_KNOWN, programme=programme_id, ids=some))
+
+
+def bound_to(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
+    """Return the numbers of those who have been bound to some members, and to whom."""
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    return dict(tx.all(_BOUND_TO, programme=programme_id, ids=some))
 
 
 def name(tx: Tx, programme_id: int, member_id: int) -> str:

@@ -43,7 +43,6 @@ _LAST_EARNED = Sql(
     " AND to_owner = :owner AND wallet = :wallet AND to_bucket IN ('available', 'debt')"
     " AND (from_bucket = 'issued' OR (from_bucket = 'pending' AND from_owner = to_owner))"
 )
-_FOLLOWERS = Sql("SELECT id FROM member WHERE programme_id = :programme AND merged_into = :member")
 _BACK = (
     "UPDATE {table} SET owner_id = :bound WHERE programme_id = :programme"
     " AND owner_id = :survivor AND id = :id AND {still}"
@@ -178,8 +177,7 @@ def _since(pair: Pair, binding: Binding) -> dict[str, _Since]:
     """Look at what was undone while they were one: of the bound one's awards and payments."""
     tx, programme_id = pair.tx, pair.act.programme_id
     tx.books.write(tx)
-    rows = tx.all(_FOLLOWERS, programme=programme_id, member=pair.bound)
-    his = {pair.bound, *(id_ for (id_,) in rows)}
+    his = {pair.bound, *members.bound_to(tx, programme_id, [pair.bound])}
     found = {wallet: _Since() for wallet in pair.wallets}
     for raw in tx.all(_SINCE, programme=programme_id, since=binding.id):
         *posting, day, payer, bucket, earner, due = raw
