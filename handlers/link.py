@@ -4,7 +4,7 @@ Codes are made, typed and confirmed in private alone: whoever reads a code could
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from content.checkin import streak_now
 from content.linking import (
@@ -210,7 +210,7 @@ def _refusal(ctx: Context, key: str) -> Refusal:
     return Refusal(key, **_values(ctx))
 
 
-def _values(ctx: Context) -> dict[str, object]:
+def _values(ctx: Context) -> dict[str, Any]:
     return {
         "name": ctx.name,
         "most": BINDINGS_MAX,

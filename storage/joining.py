@@ -444,6 +444,7 @@ def _close(pair: Pair) -> None:
     """Close the accounts of the bound one, and show the survivor as his groups have it."""
     tx, programme_id = pair.tx, pair.act.programme_id
     tx.books.write(tx)
+    tx.run(_NO_CODE, programme=programme_id, bound=pair.bound)
     tx.run(_CLOSE, programme=programme_id, bound=pair.bound)
     tx.books.tally.show(programme_id, pair.bound, CLOSED)
     for wallet in pair.wallets:

@@ -61,7 +61,7 @@ def anywhere(tx: Tx, hashed: str) -> bool:
 
 
 def use(tx: Tx, programme_id: int, hashed: str, now: datetime) -> bool:
-    """Use a code up; False when it is not open any more. Whoever comes second waits, and is told."""
+    """Use a code up; False when it is not open any more: one of two at once."""
     return tx.one(_USE, programme=programme_id, hash=hashed, now=to_ms(now)) is not None
 
 
