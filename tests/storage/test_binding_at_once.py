@@ -11,12 +11,11 @@ from bot.worker import Asked
 from content.linking import code_hash
 from handlers.event import Chat, Event, Sender
 from handlers.router import discover
-from storage import audit, bindings, gifts, holds, ledger, linkcodes, members, programmes, undoing
+from storage import bindings, gifts, holds, ledger, linkcodes, members, programmes, undoing
 from storage.db import Tx, reading
 from storage.members import Who
 from storage.movement import Side
 from storage.programmes import MAIN
-from storage.rebuilding import all_differences
 from tests.storage.books import (
     DEFAULTS,
     NOW,
@@ -31,9 +30,22 @@ from tests.storage.books import (
 )
 from tests.storage.test_gifts_at_once import _at_once, _said
 
+pytestmark = pytest.mark.postgres  # SQLite has one writer at a time
 ROUTER = discover()
 TRIALS = 4
 CODES = {"ming": "MMMMMMMM", "hong": "HHHHHHHH", "gang": "GGGGGGGG"}
+
+
+@pytest.fixture
+def store_url(postgres_url: str) -> str:
+    return postgres_url
+
+
+@pytest.fixture(params=range(TRIALS), autouse=True)
+def trial(request: pytest.FixtureRequest) -> int:
+    """Each test several times: what happens at once does not happen in one order."""
+    number: int = request.param
+    return number
 
 
 def _camp(engine: Engine, *names: str) -> list[int]:
@@ -80,10 +92,8 @@ def _binds(name: str, to: str, number: int) -> Asked:
 
 
 def _right(engine: Engine, total: int) -> None:
-    """The books are right, and hold so many points in all."""
+    """Nothing is lost or doubled; that the books are right, the engine's own end looks after."""
     with reading(engine) as tx:
-        assert audit.faults(tx) == []
-        assert all_differences(tx) == []
         sums = "SELECT SUM(available + pending + held + debt) FROM account WHERE owner_id <> 0"
         assert tx.core.execute(text(sums)).scalar_one() == total
 
@@ -94,8 +104,7 @@ def _whose(engine: Engine, ids: list[int]) -> list[int]:
     return [known[id_] for id_ in ids]
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_two_who_bind_each_other_are_bound_once(engine: Engine, trial: int) -> None:
+def test_two_who_bind_each_other_are_bound_once(engine: Engine) -> None:
     people = _camp(engine, "ming", "hong")
     outcomes = _at_once(engine, [_binds("ming", "hong", 1), _binds("hong", "ming", 2)])
     assert Counter(each.state for each in outcomes) == {"done": 1, "refused": 1}
@@ -103,8 +112,7 @@ def test_two_who_bind_each_other_are_bound_once(engine: Engine, trial: int) -> N
     _right(engine, 200)
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_a_ring_of_three_becomes_one_or_two(engine: Engine, trial: int) -> None:
+def test_a_ring_of_three_becomes_one_or_two(engine: Engine) -> None:
     people = _camp(engine, "ming", "hong", "gang")
     pairs = (("ming", "hong"), ("hong", "gang"), ("gang", "ming"))
     outcomes = _at_once(engine, [_binds(*pair, number) for number, pair in enumerate(pairs)])
@@ -115,8 +123,7 @@ def test_a_ring_of_three_becomes_one_or_two(engine: Engine, trial: int) -> None:
     _right(engine, 300)
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_one_code_serves_one_of_two(engine: Engine, trial: int) -> None:
+def test_one_code_serves_one_of_two(engine: Engine) -> None:
     _camp(engine, "ming", "hong", "gang")
     outcomes = _at_once(engine, [_binds("hong", "ming", 1), _binds("gang", "ming", 2)])
     assert Counter(each.state for each in outcomes) == {"done": 1, "refused": 1}
@@ -124,8 +131,7 @@ def test_one_code_serves_one_of_two(engine: Engine, trial: int) -> None:
     _right(engine, 300)
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_both_check_in_while_they_become_one(engine: Engine, trial: int) -> None:
+def test_both_check_in_while_they_become_one(engine: Engine) -> None:
     _camp(engine, "ming", "hong")
     units = [_does("ming", "签到", 1), _binds("hong", "ming", 2), _does("hong", "签到", 3)]
     outcomes = _at_once(engine, units)
@@ -134,8 +140,7 @@ def test_both_check_in_while_they_become_one(engine: Engine, trial: int) -> None
     _right(engine, 205)  # once for the day, whatever came first
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_a_gift_is_accepted_while_its_receiver_is_bound(engine: Engine, trial: int) -> None:
+def test_a_gift_is_accepted_while_its_receiver_is_bound(engine: Engine) -> None:
     ming, hong, gang = _camp(engine, "ming", "hong", "gang")
     with transaction(engine) as tx:
         to_him, of_his = offer(tx, MAIN, gang, hong, 20), offer(tx, MAIN, hong, gang, 10)
@@ -154,8 +159,7 @@ def test_a_gift_is_accepted_while_its_receiver_is_bound(engine: Engine, trial: i
     _right(engine, 300)
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_what_moves_meanwhile_finds_the_survivor(engine: Engine, trial: int) -> None:
+def test_what_moves_meanwhile_finds_the_survivor(engine: Engine) -> None:
     ming, hong = _camp(engine, "ming", "hong")
     with transaction(engine) as tx:
         paid = ledger.post(tx, payment(MAIN, hong, 30)).id
@@ -179,8 +183,7 @@ def test_what_moves_meanwhile_finds_the_survivor(engine: Engine, trial: int) -> 
     _right(engine, 207)
 
 
-@pytest.mark.parametrize("trial", range(TRIALS))
-def test_undone_by_both_at_once_it_is_undone_once(engine: Engine, trial: int) -> None:
+def test_undone_by_both_at_once_it_is_undone_once(engine: Engine) -> None:
     people = _camp(engine, "ming", "hong")
     (bound,) = _at_once(engine, [_binds("hong", "ming", 1)])
     assert bound.state == "done"

@@ -1,9 +1,8 @@
 """Two accounts of one person, bound and parted in the midst of anything: the books stay right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,8 +26,9 @@ from storage import (
     undoing,
 )
 from storage.account import NEVER, Account
+from storage.bindings import Binding
 from storage.db import Tx, open_engine
-from storage.gifts import OFFERED, Gift
+from storage.gifts import OFFERED, End, Gift
 from storage.joining import Act
 from storage.movement import GoneError, InsufficientError, Side
 from storage.programmes import programme as programme_of
@@ -81,31 +81,35 @@ class _Camp:
 
     def step(self, what: str, who: int, by: int, amount: int) -> None:
         one, other = self.whose(who), self.whose(who + by)
-        if what in {"earn", "xp", "late", "later"}:
-            self.earn(what, one, amount)
-        elif what == "check in":
-            self.check_in(one, amount)
-        elif what == "offer" and one != other:
-            self.offer(one, other, amount)
-        elif what in {"accept", "decline"} and self.offered:
-            self.end(what, amount)
-        elif what in {"pay", "hold"}:
-            self.spend(what, one, amount)
-        elif what in {"refund", "claw", "release"}:
-            self.undo(what, amount)
-        elif what == "days":
-            self.now += amount % 3
-        elif what == "due":
-            clockwork.mature_due(self.tx, self.camp, day(self.now), NOW, rules=self.rules)
-            clockwork.expire_due(self.tx, self.camp, day(self.now), NOW)
-        elif what == "owe":
-            self.owe(one, amount)
-        elif what == "bind" and one != other:
-            joining.bind(joining.lock(self.tx, self.act(), one, other))
-        elif what == "part":
-            self.part(one)
-        elif what == "there and back" and one != other:
-            self.there_and_back(one, other)
+        acts: dict[str, Callable[[], object]] = {
+            "check in": lambda: self.check_in(one, amount),
+            "offer": lambda: self.offer(one, other, amount),
+            "accept": lambda: self.end("accepted", amount),
+            "decline": lambda: self.end("declined", amount),
+            "pay": lambda: self.spend(what, one, amount),
+            "hold": lambda: self.spend(what, one, amount),
+            "refund": lambda: self.undo(what, amount),
+            "claw": lambda: self.undo(what, amount),
+            "release": lambda: self.undo(what, amount),
+            "days": lambda: self.pass_days(amount),
+            "due": self.due,
+            "owe": lambda: self.owe(one, amount),
+            "bind": lambda: self.bind(one, other),
+            "part": lambda: self.part(one),
+            "there and back": lambda: self.there_and_back(one, other),
+        }
+        if one != other or what not in {"offer", "bind", "there and back"}:
+            acts.get(what, lambda: self.earn(what, one, amount))()
+
+    def bind(self, one: int, other: int) -> Binding:
+        return joining.bind(joining.lock(self.tx, self.act(), one, other))
+
+    def pass_days(self, number: int) -> None:
+        self.now += number % 3
+
+    def due(self) -> None:
+        clockwork.mature_due(self.tx, self.camp, day(self.now), NOW, rules=self.rules)
+        clockwork.expire_due(self.tx, self.camp, day(self.now), NOW)
 
     def earn(self, what: str, one: int, amount: int) -> None:
         award = posting(self.camp, Side(one, "available"), amount, **self.more())
@@ -131,13 +135,11 @@ class _Camp:
         with suppress(InsufficientError):
             self.offered.append(offer(self.tx, self.camp, one, other, amount, **self.more()))
 
-    def end(self, what: str, nth: int) -> None:
-        known = self.offered.pop(nth % len(self.offered))
-        gift = gifts.get(self.tx, self.camp, known.id)
-        assert gift is not None
-        if gift.state != OFFERED:
+    def end(self, state: End, nth: int) -> None:
+        known = self.offered.pop(nth % len(self.offered)) if self.offered else None
+        gift = gifts.get(self.tx, self.camp, known.id) if known else None
+        if gift is None or gift.state != OFFERED:
             return  # a binding of the two has ended it
-        state = "accepted" if what == "accept" else "declined"
         assert gifts.end(self.tx, self.camp, gift, state, actor="t", at=NOW, today=day(self.now))
 
     def spend(self, what: str, one: int, amount: int) -> None:
@@ -175,7 +177,7 @@ class _Camp:
             gift and gift.state == OFFERED and {gift.giver_id, gift.receiver_id} == {one, other}
             for gift in offers
         )
-        binding = joining.bind(joining.lock(self.tx, self.act(), one, other))
+        binding = self.bind(one, other)
         kept = bindings.snapshot(self.tx, self.camp, binding)
         parting.part(self.tx, self.act(), binding)
         if not between and not kept.doubles:
@@ -200,16 +202,13 @@ class _Camp:
 
     def sums(self) -> Iterator[int]:
         """How much all together have given, have earned, and could still give."""
-        camp = {"camp": self.camp}
-        for sql in (
-            "SELECT COALESCE(SUM(amount), 0) FROM gift WHERE state = 'accepted'"
-            " AND programme_id = :camp",
-            "SELECT COALESCE(SUM(amount), 0) FROM posting WHERE from_bucket = 'issued'"
-            " AND programme_id = :camp",
-            "SELECT COALESCE(SUM(available - gifted), 0) FROM account WHERE owner_id <> 0"
-            " AND programme_id = :camp",
+        for sums in (
+            "amount), 0) FROM gift WHERE state = 'accepted'",
+            "amount), 0) FROM posting WHERE from_bucket = 'issued'",
+            "available - gifted), 0) FROM account WHERE owner_id <> 0",
         ):
-            yield int(self.tx.core.execute(text(sql), camp).scalar_one())
+            sql = text(f"SELECT COALESCE(SUM({sums} AND programme_id = :camp")
+            yield int(self.tx.core.execute(sql, {"camp": self.camp}).scalar_one())
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
