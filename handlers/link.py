@@ -24,11 +24,11 @@ from content.message import Button, Refusal, Reply
 from content.names import isolate
 from handlers.context import Context
 from handlers.router import Router
-from storage import bindings, joining, ledger, linkcodes, members, parting
+from storage import bindings, joining, ledger, linkcodes, members, pairs, parting
 from storage.account import Account
 from storage.books import POINTS
-from storage.joining import Act
 from storage.linkcodes import Code
+from storage.pairs import Act
 
 router = Router()
 _UNDO = {"undo", "撤销", "撤回", "取消"}
@@ -173,7 +173,7 @@ def _pressed(ctx: Context) -> Reply:
         raise Refusal("link.gone", name=ctx.name)
     why = _unusable(ctx, code)
     if why is None and code.member_id != mine:
-        pair = joining.lock(ctx.tx, _act(ctx), code.member_id, mine)
+        pair = pairs.lock(ctx.tx, _act(ctx), code.member_id, mine)
         why = forbids(_case(ctx, code), ctx.now)  # as it is now, and stays
         if why is None and linkcodes.use(ctx.tx, ctx.programme.id, hashed, ctx.now):
             joining.bind(pair)

@@ -7,41 +7,23 @@ accounts are closed: who was about to move something there looks again, and find
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 
-from content.checkin import streak_ending
-from content.rulebook import Rulebook
 from storage import account as accounts
-from storage import bindings, checkins, doubles, gifts, ledger, levels, members
-from storage.account import NEVER, NOTHING_COUNTED, Account, Lots
+from storage import bindings, doubles, gifts, levels, members
+from storage.account import NEVER, NOTHING_COUNTED, Account
 from storage.bindings import Binding, Move, Snapshot, refold
 from storage.books import CLOSED, POINTS
-from storage.db import Sql, Tx, to_day, to_ms
+from storage.db import Sql, to_day, to_ms
 from storage.ids import new_id
-from storage.movement import BIND, Posting, Side, Terms
-from storage.pages import open_account, write_earned
+from storage.movement import Side
+from storage.pages import write_earned
+from storage.pairs import Pair, carry, earned, run_on, settle
 
 _REASON = "bind"
-_LOCK = Sql(
-    "SELECT wallet FROM account WHERE programme_id = :programme AND owner_id IN (:one, :other)"
-    " ORDER BY wallet <> 'points', wallet, owner_id",
-    postgres="SELECT wallet FROM account WHERE programme_id = :programme"
-    " AND owner_id IN (:one, :other) ORDER BY wallet <> 'points', wallet, owner_id FOR UPDATE",
-)
 _BETWEEN = Sql(
     "SELECT id FROM gift WHERE programme_id = :programme AND state = 'offered'"
     " AND giver_id IN (:one, :other) AND receiver_id IN (:one, :other) ORDER BY id"
-)
-_EARNED = Sql(
-    # Each day that there is by itself: no index has the owner first.
-    "WITH RECURSIVE d(day) AS (SELECT MIN(day) FROM earning WHERE programme_id = :programme"
-    " AND wallet = :wallet UNION ALL SELECT (SELECT MIN(e.day) FROM earning e"
-    " WHERE e.programme_id = :programme AND e.wallet = :wallet AND e.day > d.day) FROM d"
-    " WHERE d.day IS NOT NULL) SELECT e.day, e.kind, e.points FROM d CROSS JOIN earning e"
-    " WHERE e.programme_id = :programme AND e.wallet = :wallet AND e.day = d.day"
-    " AND e.owner_id = :owner"
 )
 _EARNED_NO_MORE = Sql(
     "DELETE FROM earning WHERE programme_id = :programme AND wallet = :wallet AND day = :day"
@@ -120,97 +102,6 @@ _CLOSE = Sql(
 )
 
 
-class Act(NamedTuple):
-    """Who binds or parts two members, by which rules, and when."""
-
-    programme_id: int
-    rules: Rulebook
-    actor: str
-    at: datetime
-    today: date
-
-
-@dataclass(slots=True)
-class Pair:
-    """Two members whose accounts are locked, in all their wallets."""
-
-    tx: Tx
-    act: Act
-    survivor: int
-    bound: int
-    wallets: list[str]
-
-    @property
-    def both(self) -> dict[str, int]:
-        """The values that most statements take."""
-        ids = {"survivor": self.survivor, "bound": self.bound}
-        return {"programme": self.act.programme_id, **ids}
-
-    def ids(self, sql: Sql) -> tuple[int, ...]:
-        """Carry out a statement; return the numbers of the rows that it has changed, in order."""
-        names = {name: self.both[name] for name in sql.names}
-        return tuple(sorted(id_ for (id_,) in self.tx.all(sql, **names)))
-
-    def account(self, owner: int, wallet: str) -> Account:
-        """Return an account as it stands now."""
-        return ledger.account(self.tx, self.act.programme_id, owner, wallet)
-
-    def own(self, owner: int, wallet: str) -> Account:
-        """Return an account to be changed."""
-        return self.tx.books.own((self.act.programme_id, owner, wallet))
-
-    def lots(self, owner: int, wallet: str) -> Lots:
-        """Return the whole lots of what somebody has available."""
-        has = self.account(owner, wallet)
-        return accounts.whole(self.tx.books.lots.get(has.key, ()), has.available)
-
-    def move(  # noqa: PLR0917 - whence, whither, how much
-        self,
-        wallet: str,
-        source: Side,
-        target: Side,
-        amount: int,
-        key: str,
-        terms: Terms = Terms(),  # noqa: B008 - nothing changes it
-    ) -> None:
-        """Move points between the two; nothing to move is no movement."""
-        if not amount:
-            return
-        act = self.act
-        moved = Posting(
-            programme_id=act.programme_id,
-            key=f"{act.today}/{key}/{wallet}/{source.bucket}-{target.bucket}",
-            source=source,
-            target=target,
-            amount=amount,
-            reason=key.partition("/")[0],
-            rule=BIND,
-            rule_version=0,
-            actor=act.actor,
-            at=act.at,
-            day=act.today,
-            wallet=wallet,
-        )
-        ledger.move(self.tx, moved, terms)
-
-
-def lock(tx: Tx, act: Act, survivor: int, bound: int) -> Pair:
-    """Lock the accounts of two members, in the order of all: what is looked at now stays so.
-
-    Errors: RaceError when one of them has just been bound to another.
-    """
-    wallets = lock_rows(tx, act.programme_id, survivor, bound)
-    for wallet in wallets:
-        tx.books.load(tx, act.programme_id, wallet, {survivor, bound})
-    return Pair(tx, act, survivor, bound, wallets)
-
-
-def lock_rows(tx: Tx, programme_id: int, one: int, other: int) -> list[str]:
-    """Lock the accounts of two members, whether they are closed or not; return their wallets."""
-    rows = tx.all(_LOCK, programme=programme_id, one=one, other=other)
-    return list(dict.fromkeys(wallet for (wallet,) in rows))
-
-
 def bind(pair: Pair) -> Binding:
     """Bind one member to another for good, as far as `storage.parting` does not undo it.
 
@@ -277,19 +168,6 @@ def _end_gifts(pair: Pair) -> None:
             )
 
 
-def settle(pair: Pair) -> None:
-    """Open each wallet that only one of them has, and take away what has expired by now."""
-    tx, act = pair.tx, pair.act
-    for wallet in pair.wallets:
-        for owner in (pair.survivor, pair.bound):
-            has = tx.books.account(tx, act.programme_id, owner, wallet)
-            if has is None:
-                open_account(tx, act.programme_id, owner, wallet)
-                has = tx.books.account(tx, act.programme_id, owner, wallet)
-            if has is not None and has.next_expiry < act.today:
-                ledger.expire(tx, has, act.today, act.at)
-
-
 def _standing(pair: Pair) -> Iterator[Account]:
     """Yield the accounts of both as they are now, to be kept."""
     for wallet in pair.wallets:
@@ -325,18 +203,6 @@ def _move_points(pair: Pair, id_: int) -> Iterator[tuple[int, str, int, int]]:
         )
 
 
-def carry(
-    pair: Pair, wallet: str, *changes: tuple[int, int, int]
-) -> Iterator[tuple[int, str, int, int]]:
-    """Change what of the points of each counts as gifts; yield what is to be kept of it."""
-    for owner, given, spent in changes:
-        if given or spent:
-            has = pair.own(owner, wallet)
-            has.gifted += given
-            has.gifted_spent += spent
-            yield owner, wallet, given, spent
-
-
 def _move_earned(pair: Pair) -> Iterator[tuple[str, date, str, int]]:
     """Count all that the bound one has earned as the survivor's; yield it."""
     tx, programme_id = pair.tx, pair.act.programme_id
@@ -358,13 +224,6 @@ def _move_earned(pair: Pair) -> Iterator[tuple[str, date, str, int]]:
         yield from ((wallet, *each) for each in his)
 
 
-def earned(pair: Pair, owner: int, wallet: str) -> list[tuple[date, str, int]]:
-    """Return what somebody has earned as it is written: day, kind, points."""
-    of = {"programme": pair.act.programme_id, "wallet": wallet, "owner": owner}
-    rows = pair.tx.all(_EARNED, **of)
-    return [(to_day(raw) or date.min, kind, points) for raw, kind, points in rows]
-
-
 # -- all else ------------------------------------------------------------------------------------
 
 
@@ -379,14 +238,6 @@ def _unite_checkins(pair: Pair) -> tuple[date, ...]:
     other = pair.own(pair.bound, POINTS)
     other.checkin_day, other.streak = date.min, 0
     return tuple(sorted(to_day(raw) or date.min for (raw,) in rows))
-
-
-def run_on(pair: Pair, owner: int) -> None:
-    """Count somebody's streak anew from his days."""
-    days = checkins.days(pair.tx, pair.act.programme_id, owner)
-    has = pair.own(owner, POINTS)
-    has.checkin_day = max(days, default=date.min)
-    has.streak = streak_ending(days, has.checkin_day) if days else 0
 
 
 def _unite_caps_and_level(pair: Pair) -> None:

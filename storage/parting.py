@@ -13,16 +13,16 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from storage import account as accounts
-from storage import bindings, joining, ledger, levels, members
+from storage import bindings, ledger, levels, members, pairs
 from storage.account import Account, Lots
 from storage.bindings import Binding, Move, Snapshot, refold
 from storage.books import POINTS
 from storage.db import Sql, Tx, to_day
 from storage.ids import new_id
-from storage.joining import Act, Pair
 from storage.ledger import ROW, as_row
 from storage.movement import ISSUED, PROGRAMME, Posting, Side, Terms
 from storage.pages import Row, write_earned
+from storage.pairs import Act, Pair
 
 WITHIN = timedelta(days=1)
 _REASON = "bind_undo"
@@ -127,7 +127,7 @@ def part(tx: Tx, act: Act, binding: Binding) -> None:
     """
     pair = _lock(tx, act, binding)
     kept = bindings.snapshot(tx, act.programme_id, binding)
-    joining.settle(pair)
+    pairs.settle(pair)
     id_ = new_id()
     _identities_back(pair, kept)
     since = _since(pair, binding)
@@ -147,11 +147,11 @@ def part(tx: Tx, act: Act, binding: Binding) -> None:
 
 def _lock(tx: Tx, act: Act, binding: Binding) -> Pair:
     """Lock both, and open the bound one's accounts again."""
-    joining.lock_rows(tx, act.programme_id, binding.survivor_id, binding.bound_id)
+    pairs.lock_rows(tx, act.programme_id, binding.survivor_id, binding.bound_id)
     bindings.check_last(tx, act.programme_id, binding)
     tx.books.write(tx)
     tx.run(_REOPEN, programme=act.programme_id, bound=binding.bound_id)
-    return joining.lock(tx, act, binding.survivor_id, binding.bound_id)
+    return pairs.lock(tx, act, binding.survivor_id, binding.bound_id)
 
 
 def _identities_back(pair: Pair, kept: Snapshot) -> None:
@@ -293,7 +293,7 @@ def _gifts_back(
     mine = min(back.gifts, left)
     gone = min(his.gifted_spent, left - mine)
     spent = had.gifted_spent - left + mine + gone
-    yield from joining.carry(
+    yield from pairs.carry(
         pair, wallet, (pair.survivor, mine - given, -spent), (pair.bound, given + once_more, gone)
     )
 
@@ -327,9 +327,9 @@ def _earned_back(pair: Pair, kept: Snapshot, since: dict[str, _Since], binding: 
         )
         mine, his_before = before.get((pair.survivor, wallet)), before.get((pair.bound, wallet))
         last = max(to_day(raw) or date.min, mine.earned_day if mine else date.min)
-        refold(one, joining.earned(pair, pair.survivor, wallet), last)
+        refold(one, pairs.earned(pair, pair.survivor, wallet), last)
         last = his_before.earned_day if his_before else date.min
-        refold(other, joining.earned(pair, pair.bound, wallet), last)
+        refold(other, pairs.earned(pair, pair.bound, wallet), last)
 
 
 def _checkins_back(pair: Pair, kept: Snapshot) -> None:
@@ -337,7 +337,7 @@ def _checkins_back(pair: Pair, kept: Snapshot) -> None:
     gone = {"programme": pair.act.programme_id, "survivor": pair.survivor}
     pair.tx.many(_NO_DAY, [gone | {"day": day} for day in kept.days])
     for owner in (pair.survivor, pair.bound):
-        joining.run_on(pair, owner)
+        pairs.run_on(pair, owner)
 
 
 def _caps_and_level_back(pair: Pair, kept: Snapshot) -> None:

@@ -23,6 +23,7 @@ from storage import (
     ledger,
     linkcodes,
     members,
+    pairs,
     parting,
     programmes,
     reviews,
@@ -32,9 +33,9 @@ from storage.account import Counts
 from storage.bindings import Binding
 from storage.books import RaceError
 from storage.db import Tx
-from storage.joining import Act
 from storage.members import Who
 from storage.movement import LedgerError, Side
+from storage.pairs import Act
 from storage.tables import MEMBER_BUCKETS
 from tests.storage.books import (
     DAY,
@@ -69,7 +70,7 @@ def _has(tx: Tx, camp: int, who: int) -> dict[str, int]:
 
 
 def _bind(tx: Tx, camp: int, survivor: int, bound: int) -> Binding:
-    return joining.bind(joining.lock(tx, _act(tx, camp), survivor, bound))
+    return joining.bind(pairs.lock(tx, _act(tx, camp), survivor, bound))
 
 
 def test_every_bucket_goes_along_and_back(engine: Engine) -> None:

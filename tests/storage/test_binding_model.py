@@ -21,6 +21,7 @@ from storage import (
     joining,
     ledger,
     members,
+    pairs,
     parting,
     rebuilding,
     undoing,
@@ -29,8 +30,8 @@ from storage.account import NEVER, Account
 from storage.bindings import Binding
 from storage.db import Tx, open_engine
 from storage.gifts import OFFERED, End, Gift
-from storage.joining import Act
 from storage.movement import GoneError, InsufficientError, Side
+from storage.pairs import Act
 from storage.programmes import programme as programme_of
 from tests.storage.books import NOW, day, member, offer, payment, posting, programme, undo, undone
 
@@ -102,7 +103,7 @@ class _Camp:
             acts.get(what, lambda: self.earn(what, one, amount))()
 
     def bind(self, one: int, other: int) -> Binding:
-        return joining.bind(joining.lock(self.tx, self.act(), one, other))
+        return joining.bind(pairs.lock(self.tx, self.act(), one, other))
 
     def pass_days(self, number: int) -> None:
         self.now += number % 3

@@ -24,7 +24,7 @@ WHOLE |= {"reviews._COUNT", "reviews._COUNT_ALL", "reviews._WAITING"}
 """An index that holds nothing but what is asked for."""
 WHOLE |= {"dayboards._EARLIEST"}
 """The first entry of an index."""
-WHOLE |= {"doubles._ONCE_OF", "joining._EARNED"}
+WHOLE |= {"doubles._ONCE_OF", "pairs._EARNED"}
 """The first entry of an index, and the next one as often as there are rules, or days."""
 WHOLE |= {f"joining._{name}" for name in ("PENDING", "HELD", "WAITING", "RECEIVED", "SPENT")}
 """An index of what is open alone, for what a member does twice a month at most."""
