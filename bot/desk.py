@@ -91,6 +91,7 @@ class Desk:
     def people(self, programme_id: int, given: Sequence[str]) -> list[int]:
         """Return the numbers of members, given as numbers or as `telegram:123`.
 
+        Who has been bound to another is that one.
         Errors: DeskError naming those who are no members.
         """
         words = [word.strip() for word in given]
@@ -101,7 +102,7 @@ class Desk:
             ours = members.known(tx, programme_id, some)
             found = members.by_identity(tx, programme_id, [(a, b) for a, b in pairs.values()])
             others = {word: programmes.elsewhere(tx, *pair) for word, pair in pairs.items()}
-        known = {word: number for word, number in numbers.items() if number in ours}
+        known = {word: ours[number] for word, number in numbers.items() if number in ours}
         known |= {word: found[a, b] for word, (a, b) in pairs.items() if (a, b) in found}
         strangers = list(dict.fromkeys(word for word in words if word not in known))
         if strangers:

@@ -250,6 +250,8 @@ class Worker:
         try:
             with tx.savepoint():
                 outcome = what(tx)
+        except RaceError as error:
+            return Outcome("again", error=error)
         except DATABASE_ERRORS as error:
             if not tx.alive:  # what earlier units did is gone as well: the batch is broken
                 raise BrokenBatchError(error) from error

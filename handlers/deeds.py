@@ -56,11 +56,16 @@ class _Work:
     known: dict[str, Deed]
     orders: dict[str, list[Deed]] = field(default_factory=dict)
     people: dict[members.Identity, int] = field(default_factory=dict)
-    ids: set[int] = field(default_factory=set)
     joined: dict[int, datetime] = field(default_factory=dict)
     """Since when they are members, where that is asked for."""
+    numbers: dict[int, int] = field(default_factory=dict)
+    """Members that are named by number, or whose orders these are; whose they are now."""
     new: list[Deed] = field(default_factory=list)
     """Deeds that are still to be written."""
+
+    def whose(self, deed: Deed) -> int:
+        """Return whose a deed is: the member's, or of him to whom that one has been bound."""
+        return self.numbers.get(deed.member_id, deed.member_id)
 
     def day(self, moment: datetime) -> date:
         """Return the programme's day of a moment; what the shop's clock has ahead is today."""
@@ -71,7 +76,7 @@ class _Work:
         if not rules.doubles:
             return False
         if member_id not in self.joined:
-            everybody = {*self.people.values(), *self.ids, member_id}
+            everybody = {*self.people.values(), *self.numbers.values(), member_id}
             self.joined |= members.joined(self.tx, self.here.id, everybody)
         return days_left(rules, self.day(self.joined[member_id]), self.day(moment)) > 0
 
@@ -107,9 +112,9 @@ def _look_up(
     named = {(n.platform, n.user_id) for n in fresh if n.platform and n.user_id}
     work.people = members.by_identity(tx, here.id, named) if named else {}
     ids = {int(n.member_id) for n in fresh if n.member_id}
-    work.ids = members.known(tx, here.id, ids) if ids else set()
-    owners = {deed.member_id for of_order in work.orders.values() for deed in of_order}
-    tx.books.load(tx, here.id, POINTS, owners | work.ids | {*work.people.values()})
+    ids |= {deed.member_id for of_order in work.orders.values() for deed in of_order}
+    work.numbers = members.known(tx, here.id, ids) if ids else {}
+    tx.books.load(tx, here.id, POINTS, {*work.numbers.values(), *work.people.values()})
     return work
 
 
@@ -154,17 +159,16 @@ def _fingerprint(notice: Notice) -> str:
 def _member(work: _Work, notice: Notice, of_order: Deed | None) -> int:
     """Return whose deed it is; an order knows its member."""
     if notice.member_id:
-        number = int(notice.member_id)
-        found = number if number in work.ids else None
+        found = work.numbers.get(int(notice.member_id))
     elif notice.user_id:
         found = work.people.get((notice.platform or "", notice.user_id))
     elif of_order is None:
         raise Refusal("deed.order_unknown", order=notice.order)
     else:
-        return of_order.member_id
+        return work.whose(of_order)
     if found is None:
         raise Refusal("deed.member_unknown", who=notice.who)
-    if of_order is not None and of_order.member_id != found:
+    if of_order is not None and work.whose(of_order) != found:
         raise Refusal("deed.not_his", order=notice.order)
     return found
 
@@ -324,7 +328,8 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
     at, booked = min(notice.at, work.now), work.day(work.now)
     undo = Undo("", notice.event, work.actor, at, work.day(notice.at), booked)
     _write(work)  # the order may be among them
-    qualified = ledger.account(work.tx, work.here.id, bought.member_id).qualifying
+    owner = work.whose(bought)
+    qualified = ledger.account(work.tx, work.here.id, owner).qualifying
     parts = [
         part
         for original, points in _due(work, bought, after)
@@ -334,14 +339,15 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
     if bought.spent_month:
         goods = _goods_back(after) - _goods_back(bought)
         back = undo._replace(key=f"{undo.day}/rebate/{bought.spent_month:%Y-%m}/{notice.key}.")
-        rebates.unspend(work.tx, work.here.id, bought.member_id, bought.spent_month, goods, back)
-    has = ledger.account(work.tx, work.here.id, bought.member_id)
+        month, buyer = bought.spent_month, bought.member_id
+        rebates.unspend(work.tx, work.here.id, buyer, month, goods, back, heir=owner)
+    has = ledger.account(work.tx, work.here.id, owner)
     levels.fall(work.tx, work.here.rules, has, qualified)
-    has = ledger.account(work.tx, work.here.id, bought.member_id)
+    has = ledger.account(work.tx, work.here.id, owner)
     levels.keep(work.tx, work.here.rules, has, work.day(work.now))
     of_order = work.orders[bought.order_no or ""]
     of_order[of_order.index(bought)] = work.known[bought.key] = after
-    return _note(work, notice, bought.member_id, mark, parts=tuple(parts), fen=fen)
+    return _note(work, notice, owner, mark, parts=tuple(parts), fen=fen)
 
 
 def _goods_back(order: Deed) -> int:

@@ -111,6 +111,13 @@ def _key(member_id: int) -> str:
     return f"import/{POINTS}/{member_id}."
 
 
+def _had(tx: Tx, here: Programme, member_ids: Sequence[int]) -> set[int]:
+    """Return to whom others have been bound who brought their points before: it is paid once."""
+    bound = members.bound_to(tx, here.id, member_ids) if member_ids else {}
+    brought = ledger.known_rows(tx, here.id, [_key(number) for number in bound])
+    return {whose for number, whose in bound.items() if _key(number) in brought}
+
+
 def _bring(
     tx: Tx,
     here: Programme,
@@ -126,6 +133,8 @@ def _bring(
         for place, (welcome, person) in enumerate(zip(results, people, strict=True))
         if isinstance(welcome, Welcome) and person.balance
     ]
+    had = _had(tx, here, [welcome.member_id for _, welcome, _ in bearers if not welcome.new])
+    bearers = [bearer for bearer in bearers if bearer[1].member_id not in had]
     # It was earned elsewhere and before: no board of this week or month counts it, and by its kind
     # none of other days.
     today = now.astimezone(here.zone).date()

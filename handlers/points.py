@@ -105,7 +105,7 @@ def _lines(ctx: Context, count: int) -> list[_Line]:
     lines: list[_Line] = []
     moves = history.movements(ctx.tx, ctx.programme.id, ctx.member.id)
     for move in islice(moves, ROWS_MAX):
-        if move.bucket == "held" and move.amount < 0:
+        if move.bucket == "held" and (move.amount < 0 or move.reason.startswith("bind")):
             continue  # it was told when it was set aside
         line = _line(ctx, move)
         last = lines[-1] if lines else None

@@ -3,10 +3,11 @@
 Every table stands here: with what of it is somebody's, or with why nothing is (a test holds that).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
-from storage import tombstones
+from storage import members, tombstones
 from storage.db import Sql, Tx, from_ms
 from storage.ledger import ROW, as_row
 from storage.members import Identity
@@ -69,6 +70,12 @@ _PARTS = {
     "finding": _Part(_OF_MEMBER, leave_out=("decided_by",)),
     "credit_entry": _Part(_OF_MEMBER, leave_out=("by",)),
     "habit": _Part(_OF_MEMBER),
+    "binding": _Part(
+        "programme_id = :programme AND survivor_id = :member",
+        leave_out=("snapshot", "moved", "moved_back"),
+    ),
+    "link_code": _Part(_OF_MEMBER, leave_out=("hash",)),
+    "link_try": _Part(_OF_MEMBER),
     "paid_once": _Part(
         "programme_id = :programme AND (subject = 'member/' || CAST(:member AS TEXT)"
         " OR (rule = 'write_off' AND substr(subject, 8) = CAST(:member AS TEXT)))"
@@ -127,21 +134,29 @@ def tell(tx: Tx, programme_id: int, member_id: int) -> Iterator[tuple[str, Itera
 
     Instants are ISO 8601 in UTC. Of others there is what he could see: their names.
     """
-    own = {"programme": programme_id, "member": member_id}
+    bound = members.bound_to(tx, programme_id, [member_id])
+    people = [{"programme": programme_id, "member": each} for each in (member_id, *sorted(bound))]
     accounts = tombstones.identities(tx, programme_id, member_id)
     for table in ("member", "identity"):
-        yield table, _rows(tx, table, _PARTS[table], own)
-    yield "membership", _plain(tx, _MEMBERSHIP, ("platform", "group", "state", "joined_ms"), own)
-    yield "posting", _postings(tx, programme_id, member_id, accounts)
+        yield table, _of_all(people, partial(_rows, tx, table, _PARTS[table]))
+    names: tuple[str, ...] = ("platform", "group", "state", "joined_ms")
+    yield "membership", _of_all(people, partial(_plain, tx, _MEMBERSHIP, names))
+    yield "posting", _of_all(people, partial(_postings, tx, accounts=accounts))
     names = ("direction", "other", "amount", "note", "state", "day", "made_ms", "due_ms")
-    yield "gift", _plain(tx, _GIFT, (*names, "ended_ms"), own)
+    yield "gift", _of_all(people, partial(_plain, tx, _GIFT, (*names, "ended_ms")))
     for table, part in _PARTS.items():
         if table not in {"member", "identity"}:
-            yield table, _rows(tx, table, part, own)
+            yield table, _of_all(people, partial(_rows, tx, table, part))
     for table, part in _OWN_WORDS.items():
         yield table, _of_accounts(tx, table, part, programme_id, accounts)
     until = tombstones.until(tx, programme_id, member_id)
     yield "tombstone", iter([_record({"until_ms": until})] if until is not None else [])
+
+
+def _of_all(people: list[Record], read: Callable[[Record], Iterator[Record]]) -> Iterator[Record]:
+    """Yield the rows of a member, and of those who have been bound to him: they are his as well."""
+    for own in people:
+        yield from read(own)
 
 
 def _of_accounts(
@@ -188,10 +203,9 @@ def _record(row: Record) -> Record:
     return row
 
 
-def _postings(
-    tx: Tx, programme_id: int, member_id: int, accounts: list[Identity]
-) -> Iterator[Record]:
+def _postings(tx: Tx, of: Record, *, accounts: list[Identity]) -> Iterator[Record]:
     """Yield all postings of a member's wallets, the newest first, a page in one statement."""
+    programme_id, member_id = of["programme"], of["member"]
     own = {f"{platform}:{user}" for platform, user in accounts} | {f"member:{member_id}"}
     for _, last in tx.all(_ENDS, programme=programme_id, member=member_id):
         next_id = last

@@ -1,5 +1,6 @@
 """An account as it stands, and what movements make of it and of its lots: no database here."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
@@ -173,6 +174,35 @@ def less(counts: Counts, name: str, amount: int, day: date) -> Counts:
 def more(counts: Counts, what: str, times: int = 1) -> Counts:
     """Return counts with a deed more of a kind, in all."""
     return counts._replace(ever={**counts.ever, what: counts.ever.get(what, 0) + times})
+
+
+def united(one: Counts, other: Counts) -> Counts:
+    """Return what two members have used of their caps as that of one; what has passed is gone."""
+    last = max(one.day, other.day)
+    in_day: Counter[str] = Counter()
+    in_month: Counter[str] = Counter()
+    for counts in (one, other):
+        if counts.day == last:
+            in_day.update(counts.in_day)
+        if (counts.day.year, counts.day.month) == (last.year, last.month):
+            in_month.update(counts.in_month)
+    ever = Counter(one.ever)
+    ever.update(other.ever)
+    return Counts(last, dict(in_day), dict(in_month), dict(ever))
+
+
+def parted(both: Counts, other: Counts) -> Counts:
+    """Return what remains of two members' counts without those of one of them."""
+    last, in_day, in_month, ever = both
+    if other.day == last:
+        in_day = _minus(in_day, other.in_day)
+    if (other.day.year, other.day.month) == (last.year, last.month):
+        in_month = _minus(in_month, other.in_month)
+    return Counts(last, in_day, in_month, _minus(ever, other.ever))
+
+
+def _minus(sums: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(0, number - others.get(name, 0)) for name, number in sums.items()}
 
 
 def whole(lots: Lots, points: int) -> Lots:

@@ -15,12 +15,20 @@ _BUCKETS = " UNION ALL ".join(
     f"SELECT programme_id, owner_id, wallet, '{bucket}' AS bucket, {bucket} AS amount FROM account"
     for bucket in MEMBER_BUCKETS + PROGRAMME_BUCKETS
 )
+_BOUND = "(SELECT programme_id, id, merged_into FROM member WHERE merged_into IS NOT NULL)"
+_EARNER = "CASE WHEN o.to_bucket = 'pending' THEN t.owner_id ELSE o.to_owner END"
+"""Whose an award that is taken back was: pending points ripen for who has them by then."""
 _EARNED = (
-    "SELECT programme_id, to_owner AS owner_id, wallet, kind, amount FROM posting"
-    " WHERE to_bucket IN ('available', 'debt') AND (from_bucket = 'issued'"
-    " OR (from_bucket = 'pending' AND from_owner = to_owner))"
-    " UNION ALL SELECT r.programme_id, r.from_owner, r.wallet, r.kind, -r.amount FROM posting r"
+    "SELECT p.programme_id, COALESCE(b.merged_into, p.to_owner) AS owner_id, p.wallet, p.kind,"
+    f" p.amount FROM posting p LEFT JOIN {_BOUND} b ON b.programme_id = p.programme_id"
+    " AND b.id = p.to_owner"
+    " WHERE p.to_bucket IN ('available', 'debt') AND (p.from_bucket = 'issued'"
+    " OR (p.from_bucket = 'pending' AND p.from_owner = p.to_owner))"
+    f" UNION ALL SELECT r.programme_id, COALESCE(b.merged_into, {_EARNER}), r.wallet, r.kind,"
+    " -r.amount FROM posting r"
     " JOIN posting o ON o.programme_id = r.programme_id AND o.id = r.reverses"
+    " LEFT JOIN maturing t ON t.programme_id = o.programme_id AND t.id = o.id"
+    f" LEFT JOIN {_BOUND} b ON b.programme_id = r.programme_id AND b.id = {_EARNER}"
     " WHERE r.to_bucket = 'clawed_back' AND r.from_bucket <> 'pending' AND o.from_bucket = 'issued'"
 )
 _CHECKS = {
@@ -120,8 +128,18 @@ _CHECKS = {
         " LEFT JOIN chat_group g ON g.programme_id = s.programme_id AND g.id = s.group_id"
         " AND s.state = 'active' GROUP BY s.programme_id, s.member_id) p"
         " ON p.programme_id = a.programme_id AND p.member_id = a.owner_id"
-        " WHERE a.wallet = 'points' AND a.shown <> CASE WHEN COALESCE(p.present, 1) > 0"
-        " AND m.board_wish >= 0 THEN m.board_wish + 1 ELSE 0 END"
+        " WHERE a.wallet = 'points' AND a.shown <> CASE WHEN m.merged_into IS NOT NULL THEN -1"
+        " WHEN COALESCE(p.present, 1) > 0 AND m.board_wish >= 0 THEN m.board_wish + 1 ELSE 0 END"
+    ),
+    "who has been bound to another has nothing left, in no group, and no identity": Sql(
+        "SELECT m.programme_id, m.id FROM member m WHERE m.merged_into IS NOT NULL AND (EXISTS"
+        " (SELECT 1 FROM account a WHERE a.programme_id = m.programme_id AND a.owner_id = m.id"
+        " AND (a.shown <> -1 OR a.available + a.pending + a.held - a.debt + a.gifted > 0))"
+        " OR EXISTS (SELECT 1 FROM identity i WHERE i.programme_id = m.programme_id"
+        " AND i.member_id = m.id) OR EXISTS (SELECT 1 FROM membership s"
+        " WHERE s.programme_id = m.programme_id AND s.member_id = m.id AND s.state = 'active')"
+        " OR NOT EXISTS (SELECT 1 FROM member n WHERE n.programme_id = m.programme_id"
+        " AND n.id = m.merged_into AND n.merged_into IS NULL))"
     ),
     "the tally counts who stands on each rung of a board": Sql(
         f"SELECT {tallies.KEY}, SUM(members) FROM (SELECT {tallies.KEY}, members FROM tally"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 POINTS = "points"
 BUDGET = "issue"
 """The counter of the programme's own account that its budget is counted by."""
+CLOSED = -1
+"""How the accounts are shown of one who has been bound to another: nothing moves there."""
 Chain = tuple[int, str]
 """Programme and wallet."""
 
@@ -99,12 +101,18 @@ class Books:
     # -- accounts ------------------------------------------------------------------------------
 
     def load(self, tx: Tx, programme_id: int, wallet: str, owners: Collection[int]) -> None:
-        """Read and lock accounts that are not known yet; who has none stays unknown."""
+        """Read and lock accounts that are not known yet; who has none stays unknown.
+
+        Errors: RaceError for a member who has just been bound to another: who looks again finds
+        the other one.
+        """
         missing = sorted({o for o in owners if (programme_id, o, wallet) not in self.accounts})
         if not missing:
             return
         with_lots: list[int] = []
         for account, shown in pages.read_accounts(tx, programme_id, wallet, missing):
+            if shown == CLOSED and tx.writes:
+                raise RaceError(f"member {account.owner_id} has been bound to another")
             self.accounts[account.key] = account
             self.tally.load(account, shown)
             if account.next_expiry != NEVER:

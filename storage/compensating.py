@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from content.names import person
-from storage import ledger
+from storage import ledger, members
 from storage.compensation import (
     APPROVED,
     DONE,
@@ -164,7 +164,9 @@ def pay(
     if run.state != RUNNING:
         raise CompensationError(f"run {number} is {run.state}, it has not begun")
     lines = tx.all(_UNPAID, programme=here.id, run=number, after=after, most=most)
-    results = ledger.post_many(tx, [_posting(here, run, now, *line) for line in lines])
+    whose = members.known(tx, here.id, [member_id for member_id, _ in lines])
+    postings = [_posting(here, run, now, line, whose[line[0]]) for line in lines]
+    results = ledger.post_many(tx, postings)
     done, failed, points = [], [], 0
     for (member_id, _), result in zip(lines, results, strict=True):
         if isinstance(result, LedgerError):
@@ -183,7 +185,11 @@ def pay(
     return Batch(len(done), points, tuple(failed), last, state)
 
 
-def _posting(here: Programme, run: Run, now: datetime, member_id: int, points: int) -> Posting:
+def _posting(
+    here: Programme, run: Run, now: datetime, line: tuple[int, int], owner_id: int
+) -> Posting:
+    """Return what pays a line: to whom its member has been bound since, if he has."""
+    member_id, points = line
     today = now.astimezone(here.zone).date()
     expiry = here.rules.programme.expiry
     lasts = timedelta(days=expiry.base_days) if expiry.base == "rolling" else None
@@ -191,7 +197,7 @@ def _posting(here: Programme, run: Run, now: datetime, member_id: int, points: i
         programme_id=here.id,
         key=f"{run.day}/compensation/{run.id}/{member_id}",
         source=Side(PROGRAMME, "compensation"),
-        target=Side(member_id, "available"),
+        target=Side(owner_id, "available"),
         amount=points,
         reason="compensation",
         rule="compensation",

@@ -84,7 +84,7 @@ SELECT owner_id AS member_id, CASE WHEN share < :most THEN share ELSE :most END 
 """Whole numbers, rounded down once; split, so that no product leaves 64 bits."""
 _EVERYBODY = (
     "SELECT id AS member_id, CAST(:points AS BIGINT) AS points FROM member"
-    " WHERE programme_id = :programme AND erased_ms IS NULL"
+    " WHERE programme_id = :programme AND erased_ms IS NULL AND merged_into IS NULL"
 )
 _SOURCES = {
     "ratio": (_BY_RATIO, _BY_RATIO),
@@ -229,11 +229,12 @@ def _source(
     values = {"programme": here.id, "points": offer.points}
     if people is None:
         return "everybody", values
-    strangers = sorted({*people} - members.known(tx, here.id, people))
+    known = members.known(tx, here.id, people)
+    strangers = sorted({*people} - known.keys())
     if strangers:
         shown = ", ".join(f"{number}" for number in strangers[:LARGEST])
         raise CompensationError(f"{len(strangers)} of these are no members: {shown}")
-    some = sorted({*people})
+    some = sorted({*known.values()})
     return "some", values | {"people": json.dumps(some) if tx.is_sqlite else some}
 
 

@@ -53,8 +53,14 @@ _WALLETS = Sql(
 )
 _NAMELESS = Sql(
     "UPDATE member SET name = :name, called = '', board_wish = -1, visibility = 'private',"
-    f" erase_ms = NULL, erased_ms = COALESCE(erased_ms, :now) {_MEMBER}"
+    " named_by = '', erase_ms = NULL, erased_ms = COALESCE(erased_ms, :now)"
+    f" {_MEMBER}"
 )
+_NO_SNAPSHOT = Sql(
+    "UPDATE binding SET snapshot = '' WHERE programme_id = :programme"
+    " AND (survivor_id = :member OR bound_id = :member)"
+)
+"""How two stood before they became one, by the names of their accounts; it cannot be undone now."""
 _OF = "WHERE programme_id = :programme AND member_id = :member"
 _ALL_OF_HIM = (
     "identity",
@@ -72,6 +78,8 @@ _ALL_OF_HIM = (
     "credit_entry",
     "finding",
     "habit",
+    "link_code",
+    "link_try",
 )
 """Tables whose rows of his go, in an order in which nothing points to what is gone."""
 _GONE = (
@@ -263,13 +271,14 @@ def _unsay(tx: Tx, programme_id: int, who: Identity) -> None:
 
 def _forget(tx: Tx, here: Programme, member_id: int, now: datetime) -> None:
     """Remove what names a member, or tells of his days; his row and numbers stay."""
-    gone = {"programme": here.id, "member": member_id}
-    name = erased_name(texts(here.locale), member_id)
-    tx.run(_NAMELESS, **gone, name=name, now=to_ms(now))
+    for each in (member_id, *members.bound_to(tx, here.id, [member_id])):
+        name = erased_name(texts(here.locale), each)
+        own = {"programme": here.id, "member": each}
+        tx.run(_NAMELESS, **own, name=name, now=to_ms(now))
+        for sql in (*_GONE, _NO_SNAPSHOT):
+            tx.run(sql, **own)
     consents.forget_who(tx, here.id, member_id)
     ages.forget(tx, here.id, member_id)
-    for sql in _GONE:
-        tx.run(sql, **gone)
     has = tx.books.own((here.id, member_id, POINTS))
     has.checkin_day, has.streak = date.min, 0
     members.show(tx, here.id, member_id)

@@ -10,18 +10,21 @@ spent, and may come back. Points of one account are alike, so it is a matter of 
   points do not become earned ones by a purchase that is undone.
 - An award that is taken back was earned, so it takes what was earned, as far as there is any.
 
+- What goes along when a member is bound to another (or parted again) is no spending and no gift:
+  `storage.bindings` says what of both numbers goes along, and a binding keeps it.
+
 So nobody gives more to others than he has earned, however points are passed around. All of it
 follows from the postings in their order: `storage.rebuilding` counts them anew and compares.
 """
 
 from storage.account import Account
-from storage.movement import GIFT, PROGRAMME, InsufficientError
+from storage.movement import BIND, GIFT, PROGRAMME, InsufficientError
 from storage.pages import Row
 
 
 def leave(account: Account, row: Row) -> None:
     """Count what has left `available` by a posting; the account is as it is afterwards."""
-    if row.rule == GIFT and row.reverses is None:
+    if row.rule == BIND or (row.rule == GIFT and row.reverses is None):
         return
     of_programme = row.reverses is not None and row.to_owner == PROGRAMME
     if of_programme:
@@ -35,6 +38,8 @@ def leave(account: Account, row: Row) -> None:
 
 def arrive(account: Account, row: Row) -> None:
     """Count what has come to `available` by a posting."""
+    if row.rule == BIND:
+        return
     if row.reverses is None and row.from_owner not in {PROGRAMME, row.to_owner}:
         account.gifted += row.amount
     elif (row.reverses is not None or row.from_bucket == "held") and row.rule != GIFT:

@@ -31,14 +31,21 @@ _END = Sql(
     "UPDATE gift SET state = :state, ended_ms = :at WHERE programme_id = :programme AND id = :id"
     " AND state = 'offered' RETURNING id"
 )
+_ONE_AND_BOUND = (
+    "(SELECT CAST({who} AS BIGINT) UNION ALL SELECT id FROM member"
+    " WHERE programme_id = :programme AND merged_into = {who})"
+)
+"""A member, and those bound to him: what they have given stays theirs in the books."""
 _GIVEN = Sql(
     "SELECT COUNT(*), CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM gift"
-    " WHERE programme_id = :programme AND giver_id = :giver AND day = :day"
-    " AND state IN ('offered', 'accepted')"
+    f" WHERE programme_id = :programme AND giver_id IN {_ONE_AND_BOUND.format(who=':giver')}"
+    " AND day = :day AND state IN ('offered', 'accepted')"
 )
 _LATELY = Sql(
-    "SELECT 1 FROM gift WHERE programme_id = :programme AND giver_id = :giver AND day >= :first"
-    " AND receiver_id = :receiver AND (state = :open OR (state = 'accepted' AND ended_ms > :since))"
+    "SELECT 1 FROM gift WHERE programme_id = :programme AND day >= :first"
+    f" AND giver_id IN {_ONE_AND_BOUND.format(who=':giver')}"
+    f" AND receiver_id IN {_ONE_AND_BOUND.format(who=':receiver')}"
+    " AND (state = :open OR (state = 'accepted' AND ended_ms > :since))"
     " LIMIT 1"
 )
 _DUE = Sql(

@@ -132,6 +132,13 @@ def known_row(tx: Tx, programme_id: int, key: str) -> Row | None:
     return as_row(tx, row) if row is not None else None
 
 
+def known_rows(tx: Tx, programme_id: int, keys: Sequence[str]) -> dict[str, Row]:
+    """Return the written postings that have these keys."""
+    some = json.dumps([*keys]) if tx.is_sqlite else [*keys]
+    rows = tx.all(_KNOWN_MANY, programme=programme_id, keys=some) if keys else []
+    return {row.key: row for row in (as_row(tx, raw) for raw in rows)}
+
+
 def as_row(tx: Tx, raw: Sequence[object]) -> Row:
     """Return a posting as it was read."""
     row = Row._make(raw)

@@ -34,7 +34,7 @@ _BELOW = Sql(
 )
 _EVERYBODY = Sql(
     "SELECT owner_id FROM account WHERE programme_id = :programme AND wallet = 'points'"
-    " AND owner_id > :cursor ORDER BY owner_id LIMIT :most"
+    " AND shown >= 0 AND owner_id > :cursor ORDER BY owner_id LIMIT :most"
 )
 _COUNT_AFRESH = (
     "UPDATE account SET qualifying_after = :start, qualifying = COALESCE(s.points, 0)"

@@ -47,6 +47,8 @@ class Member(NamedTuple):
     board_wish: int = 0
     erase_ms: int | None = None
     """When he is to be erased, as he has asked; None for who stays."""
+    named_by: str = ""
+    """The identity whose name he goes by (`platform:user`), where he has several."""
 
     @property
     def open(self) -> bool:
@@ -67,7 +69,8 @@ class Place(NamedTuple):
 
 _FIND = Sql(
     "SELECT m.id, m.name, s.state, a.available, a.pending, a.held, a.debt, a.total_earned,"
-    " a.checkin_day, a.streak, m.created_ms, m.verified, m.board_wish, m.erase_ms FROM member m"
+    " a.checkin_day, a.streak, m.created_ms, m.verified, m.board_wish, m.erase_ms, m.named_by"
+    " FROM member m"
     " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
     " AND a.wallet = 'points'"
     " LEFT JOIN membership s ON s.programme_id = m.programme_id AND s.group_id = :group"
@@ -127,7 +130,7 @@ _SHOW = Sql(
     " RETURNING shown"
 )
 _IN_GROUP = (
-    " WHERE programme_id = :programme AND wallet = 'points' AND owner_id IN"
+    " WHERE programme_id = :programme AND wallet = 'points' AND shown >= 0 AND owner_id IN"
     " (SELECT member_id FROM membership WHERE programme_id = :programme AND group_id = :group)"
 )
 _LOCK_GROUP = Sql(
@@ -192,15 +195,21 @@ _BY_IDENTITY = Sql(
     " AND i.platform = p.platform AND i.user_id = p.user_id",
 )
 _KNOWN = Sql(
-    "SELECT id FROM member WHERE programme_id = :programme AND erased_ms IS NULL"
-    " AND id IN (SELECT value FROM json_each(:ids))",
-    postgres="SELECT id FROM member WHERE programme_id = :programme AND erased_ms IS NULL"
-    " AND id = ANY(:ids)",
+    "SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
+    " AND erased_ms IS NULL AND id IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
+    " AND erased_ms IS NULL AND id = ANY(:ids)",
 )
 _JOINED = Sql(
     "SELECT id, created_ms FROM member WHERE programme_id = :programme"
     " AND id IN (SELECT value FROM json_each(:ids))",
     postgres="SELECT id, created_ms FROM member WHERE programme_id = :programme AND id = ANY(:ids)",
+)
+_BOUND_TO = Sql(
+    "SELECT id, merged_into FROM member WHERE programme_id = :programme"
+    " AND merged_into IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, merged_into FROM member WHERE programme_id = :programme"
+    " AND merged_into = ANY(:ids)",
 )
 _NAME = Sql("SELECT name FROM member WHERE programme_id = :programme AND id = :id")
 _VERIFY = Sql(
@@ -275,10 +284,19 @@ def by_identity(tx: Tx, programme_id: int, who: Collection[Identity]) -> dict[Id
     return {(platform, user): member for platform, user, member in rows}
 
 
-def known(tx: Tx, programme_id: int, ids: Collection[int]) -> set[int]:
-    """Return which of these numbers are members'."""
+def known(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
+    """Return which of these numbers are members', and whose they are now.
+
+    That is the number itself, or the member to whom that one has been bound.
+    """
     some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
-    return {id_ for (id_,) in tx.all(_KNOWN, programme=programme_id, ids=some)}
+    return dict(tx.all(_KNOWN, programme=programme_id, ids=some))
+
+
+def bound_to(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
+    """Return the numbers of those who have been bound to some members, and to whom."""
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    return dict(tx.all(_BOUND_TO, programme=programme_id, ids=some))
 
 
 def name(tx: Tx, programme_id: int, member_id: int) -> str:
@@ -410,7 +428,7 @@ def take_in(
     new = known is None
     if known is None:
         known = enrol(tx, programme_id, who, now, verified=OPEN if asks else "")
-    elif known.name != name:
+    elif known.name != name and known.named_by in {"", f"{who.platform}:{who.user_id}"}:
         tx.send(_RENAME, programme=programme_id, id=known.id, name=name, called=called(name))
         known = known._replace(name=name)
     if known.state is None or (known.state != "active" and came):

@@ -19,6 +19,9 @@ PAID_DEBT = "/debt"
 GIFT = "gift"
 """The rule of gifts between members (`storage.gifts`): they take points that were earned alone."""
 
+BIND = "bind"
+"""The rule of what moves when one member is bound to another, or parted (`storage.bindings`)."""
+
 OWED = "/owed"
 """Ends the key of an undoing's second posting, the part that became a debt."""
 

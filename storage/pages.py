@@ -193,6 +193,8 @@ def write_accounts(tx: "Tx", accounts: Iterable[Account]) -> None:
 
 def write_earned(tx: "Tx", earned: dict[EarnedKey, int]) -> None:
     """Add what was earned to what is known of it."""
+    if not earned:
+        return
     rows = [(*key, points) for key, points in sorted(earned.items())]
     if tx.is_sqlite:
         tx.each(_EARN, rows)

@@ -20,6 +20,9 @@ _SPEND = Sql(
     " :fen) ON CONFLICT (programme_id, month, owner_id) DO UPDATE SET fen = spent.fen + :fen"
     " RETURNING fen, coins, posting, rule_version"
 )
+_KNOWN = Sql(
+    "SELECT 1 FROM spent WHERE programme_id = :programme AND month = :month AND owner_id = :owner"
+)
 _UNDECIDED = Sql(
     "SELECT month FROM spent WHERE programme_id = :programme AND month < :before AND posting = 0"
     " ORDER BY month LIMIT 1"
@@ -74,9 +77,15 @@ def spend(  # noqa: PLR0917 - whose, of which day, told today, how much
 
 
 def unspend(  # noqa: PLR0917 - whose, of which month, how much
-    tx: Tx, programme_id: int, owner_id: int, month: date, fen: int, undo: Undo
+    tx: Tx, programme_id: int, owner_id: int, month: date, fen: int, undo: Undo, *, heir: int
 ) -> None:
-    """Count a refund in the month of its order; what has been rebated too much is taken back."""
+    """Count a refund in the month of its order; what has been rebated too much is taken back.
+
+    Where a member has been bound to another, his open months are that one's, the `heir`'s.
+    """
+    if heir != owner_id and tx.one(_KNOWN, programme=programme_id, month=month, owner=owner_id):
+        heir = owner_id
+    owner_id = heir
     values = {"programme": programme_id, "month": month, "owner": owner_id}
     spent = _Spent._make(tx.one(_SPEND, **values, fen=-fen))
     if spent.posting in {0, NOTHING}:

@@ -3,19 +3,20 @@
 Projections are the buckets, lots and sums of each account, what of it came as gifts, what was
 earned by day and kind, the programme's own buckets, and the tally of its boards. Not made from
 postings, and left alone: what caps have counted, the level, the streak (check-ins have it), who is
-shown, the end of the chain (`storage.proof` proves it).
+shown, the end of the chain (`storage.proof` proves it). What one has earned who has been bound to
+another counts for that one; what of his gifts went along, the binding says.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from storage import account as accounts
-from storage import gifted, tallies
+from storage import bindings, gifted, tallies
 from storage.account import NEVER, Account, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
 from storage.ledger import ROW, as_row
@@ -53,7 +54,8 @@ _POSTINGS = Sql(
     " ORDER BY id LIMIT :page"
 )
 _ORIGINAL = Sql(
-    "SELECT p.day, p.from_bucket, p.to_bucket, m.due_day FROM posting p LEFT JOIN maturing m"
+    "SELECT p.day, p.from_bucket, p.to_bucket, p.to_owner, m.due_day, m.owner_id"
+    " FROM posting p LEFT JOIN maturing m"
     " ON m.programme_id = p.programme_id AND m.id = p.id"
     " WHERE p.programme_id = :programme AND p.id = :id"
 )
@@ -93,6 +95,9 @@ _TALLY = Sql(
 _SHOWN = Sql(
     "SELECT owner_id, shown FROM account WHERE programme_id = :programme AND wallet = 'points'"
 )
+_BOUND = Sql(
+    "SELECT id, merged_into FROM member WHERE programme_id = :programme AND merged_into IS NOT NULL"
+)
 _NO_TALLY = Sql("DELETE FROM tally WHERE programme_id = :programme")
 _NO_EARNING = Sql("DELETE FROM earning WHERE programme_id = :programme")
 _EARN = Sql(
@@ -110,6 +115,8 @@ class Projections:
     earned: dict[EarnedKey, int] = field(default_factory=dict)
     own: dict[str, dict[str, int]] = field(default_factory=dict)
     tally: Counter[tallies.Key] = field(default_factory=Counter)
+    bound: dict[int, int] = field(default_factory=dict)
+    """Members who have been bound to others, and to whom: what they have earned is theirs."""
 
 
 @dataclass(slots=True)
@@ -207,12 +214,18 @@ def _replayed(
         right.accounts[key] = Account(*has.key, qualifying_after=has.qualifying_after)
     for wallet in stored.own:
         right.own[wallet] = dict.fromkeys(PROGRAMME_BUCKETS, 0)
+    right.bound = dict(tx.all(_BOUND, programme=programme_id))
+    moves = deque(bindings.all_moves(tx, programme_id))
     done = 0
     for row in _postings(tx, programme_id):
+        while moves and moves[0].id < row.id:
+            _carry(right, programme_id, moves.popleft())
         _replay(tx, right, row)
         done += 1
         if done % PAGE == 0:
             progress(done)
+    for move in moves:
+        _carry(right, programme_id, move)
     progress(done)
     _keep_ages(stored, right)
     _tally(tx, programme_id, right)
@@ -264,10 +277,19 @@ def _replay(tx: Tx, right: Projections, row: Row) -> None:
             _put_lots(right, key, accounts.put(right.lots.get(key, ()), kept))
             gifted.arrive(right.accounts[key], row)
     earner, day, sign = _earns(tx, row)
+    earner = right.bound.get(earner, earner)
     if earner:
         accounts.earn(_account(right, row, earner), sign * row.amount, day)
         name = (row.wallet, day, earner, row.kind)
         right.earned[name] = right.earned.get(name, 0) + sign * row.amount
+
+
+def _carry(right: Projections, programme_id: int, move: bindings.Move) -> None:
+    """Let gifts go along with a binding, or back."""
+    for owner, wallet, given, spent in move.gifts:
+        has = right.accounts.setdefault((owner, wallet), Account(programme_id, owner, wallet))
+        has.gifted += given
+        has.gifted_spent += spent
 
 
 def _account(right: Projections, row: Row, owner: int) -> Account:
@@ -314,12 +336,14 @@ def _earns(tx: Tx, row: Row) -> tuple[int, date, int]:
         return row.to_owner, row.day, 1
     if row.reverses is None or row.to_bucket != "clawed_back" or row.from_bucket == "pending":
         return 0, row.day, 0
-    raw, from_bucket, to_bucket, due = tx.one(
+    raw, from_bucket, to_bucket, owner, due, ripened_for = tx.one(
         _ORIGINAL, programme=row.programme_id, id=row.reverses
     )
     if from_bucket != "issued":
         return 0, row.day, 0
-    return row.from_owner, to_day(due if to_bucket == "pending" else raw) or row.day, -1
+    if to_bucket == "pending":
+        owner, raw = ripened_for, due
+    return owner, to_day(raw) or row.day, -1
 
 
 def _differences(stored: Projections, right: Projections) -> Iterator[Difference]:

@@ -12,7 +12,7 @@ from storage.books import POINTS
 from storage.db import Sql, Tx, to_ms
 from storage.ids import new_id
 from storage.ledger import account
-from storage.movement import Posted, Posting
+from storage.movement import Posted, Posting, Side
 
 WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
 BY_MAX = 200
@@ -236,5 +236,7 @@ def _decide(  # noqa: PLR0917 - what is decided, how, by whom, when
 
 def _review(row: tuple[object, ...]) -> Review:
     values = list(row)
-    values[5] = _decode(str(values[5]))
+    posting = _decode(str(values[5]))
+    owner = Side(int(str(values[1])), posting.target.bucket)  # he may have been bound since
+    values[5] = posting._replace(target=owner)
     return Review._make(values)

@@ -110,6 +110,8 @@ member = Table(
     Column("visibility", String(8), nullable=False, server_default=""),
     Column("erase_ms", BigInteger),
     Column("erased_ms", BigInteger),
+    Column("merged_into", BigInteger),
+    Column("named_by", String(100), nullable=False, server_default=""),
     Index(None, "programme_id", "called"),
     Index(
         "ix_member_spend_wish",
@@ -132,9 +134,19 @@ member = Table(
         sqlite_where=text("erased_ms IS NOT NULL"),
         postgresql_where=text("erased_ms IS NOT NULL"),
     ),
+    Index(
+        "ix_member_merged",
+        "programme_id",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 """A person in a programme, whatever the number of platforms he comes from.
+
+One who has been bound to another is `merged_into` that one: his identities are the other's then,
+his old postings stay his. `named_by` is the identity whose name a member of several goes by.
 
 `called` is the name as it is looked for: its letters and digits alone (`content.names.person`).
 `verified`: how he has shown at `verified_ms` that he is a person; `open` when he still has to, ''
@@ -155,6 +167,7 @@ identity = Table(
     _id("member_id", key=False),
     _to("member", "member_id"),
     Index(None, "platform", "user_id"),
+    Index(None, "programme_id", "member_id"),
     sqlite_with_rowid=False,
 )
 """An account on a platform, and whose it is."""
@@ -266,7 +279,8 @@ back (`storage.gifted`).
 whose sake what he earns waits (`storage.credit`), 0 for none; in other wallets they mean nothing.
 
 `shown` says who may stand on a board: 0 nobody who is hidden or has left every group, 2 who wants
-to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone.
+to, 1 who has said nothing. `storage.members` keeps it, the ledger leaves it alone. It is -1 in all
+wallets of one who has been bound to another: his accounts are closed (`storage.books`).
 """
 
 tally = Table(
@@ -732,6 +746,57 @@ paid_once = Table(
 )
 """For what a rule that pays `once_per` has paid: `order/…`, `post/…` or `member/…`; and which small
 debts have been written off: a number of days, and the member."""
+
+binding = Table(
+    "binding",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    _id("survivor_id", key=False),
+    _id("bound_id", key=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("moved", Text, nullable=False),
+    Column("undone_id", BigInteger),
+    Column("undone_ms", BigInteger),
+    Column("moved_back", Text, nullable=False, server_default="[]"),
+    Index(None, "programme_id", "survivor_id"),
+    Index(None, "programme_id", "bound_id"),
+    sqlite_with_rowid=False,
+)
+"""One member bound to another, and perhaps parted again, by numbers that stand among the postings'.
+
+`snapshot` is how both stood before (`storage.bindings.Snapshot`), for undoing it; `moved` and
+`moved_back` are what of their gifts went along, which no posting tells (`storage.gifted`).
+"""
+
+link_code = Table(
+    "link_code",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("hash", String(64), nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, server_default="open"),
+    _to("member", "member_id"),
+    UniqueConstraint("programme_id", "hash"),
+    Index(None, "hash"),
+    sqlite_with_rowid=False,
+)
+"""The last code with which a member lets another account become his: `open`, then `used`, or `void`
+when others have seen it or its maker has been bound himself. Only its SHA-256 is kept."""
+
+link_try = Table(
+    "link_try",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    _to("member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""How many codes a member has tried in the hour that began then."""
 
 api_key = Table(
     "api_key",

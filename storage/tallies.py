@@ -90,7 +90,7 @@ def read_standing(row: Sequence[Any]) -> Standing:
 
 def keys(programme_id: int, shown: int, stands: Standing) -> Iterator[Key]:
     """Yield the rows of the tally in which somebody is counted."""
-    if shown:
+    if shown > 0:
         for board, (first, points) in zip(WINDOWS, stands, strict=True):
             if points > 0:
                 yield programme_id, board, first, shown, rung(points)
@@ -124,7 +124,7 @@ class Tally:
             who = (account.programme_id, account.owner_id)
             shown, before = self.counted[who]
             after = standing(account)
-            if shown:
+            if shown > 0:
                 self._move(who[0], shown, before, after)
             self.counted[who] = (shown, after)
 

@@ -5,10 +5,12 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from storage import account as accounts
+from storage import members
 from storage.account import NEVER, Lots, read_given, read_lots
 from storage.db import Sql, Tx, to_day
 from storage.ledger import ROW, account, as_row, balance, expire, known_row, move
 from storage.movement import (
+    BIND,
     OWED,
     PAID_DEBT,
     PROGRAMME,
@@ -32,6 +34,7 @@ _REVERSED = Sql(
 _PENDING = Sql(
     "SELECT remaining, due_day FROM maturing WHERE programme_id = :programme AND id = :id"
 )
+_RIPENED_FOR = Sql("SELECT owner_id FROM maturing WHERE programme_id = :programme AND id = :id")
 _LESS_PENDING = Sql(
     "UPDATE maturing SET remaining = remaining - :amount WHERE programme_id = :programme"
     " AND id = :id AND remaining >= :amount"
@@ -98,6 +101,7 @@ def reverse(
     What was given is taken back: from pending points if it still pends, then from available ones
     (its own lot first), and what is not there any more becomes debt. What was taken goes back to
     the lots that it came from. What was issued under the budget (`budgeted`) is given back to it.
+    Who has been bound to another since is that one.
     Errors: LedgerError (no such posting, or one that is no award, payment or gift), GoneError
     (there is less left to reverse), KeyConflictError.
     """
@@ -105,10 +109,7 @@ def reverse(
     if amount is not None:
         check_amount(amount)
     tx.books.write(tx)
-    raw = tx.one(_BY_ID, programme=programme_id, id=posting_id)
-    row = as_row(tx, raw) if raw is not None else None
-    if row is None or row.from_owner == row.to_owner or not row.asked or row.reverses is not None:
-        raise LedgerError(f"posting {posting_id} is no movement that can be reversed")
+    row = _reversible(tx, programme_id, posting_id)
     owners = {row.from_owner, row.to_owner} - {PROGRAMME}
     tx.books.load(tx, programme_id, row.wallet, owners)  # locked: now nobody else reverses it
     rows = [row]
@@ -139,6 +140,28 @@ def reverse(
         terms = Terms(reverses=row.id, lots=given)
         return move(tx, case.posting(source, target, amount), terms)
     return _claw(tx, case, Side(row.from_owner, "available"), earned=None)
+
+
+def _reversible(tx: Tx, programme_id: int, posting_id: int) -> Row:
+    """Return a movement as that of the members whose it is now. Errors: LedgerError."""
+    raw = tx.one(_BY_ID, programme=programme_id, id=posting_id)
+    row = as_row(tx, raw) if raw is not None else None
+    if row is None or row.rule == BIND or not row.asked or row.reverses is not None:
+        raise LedgerError(f"posting {posting_id} is no movement that can be reversed")
+    row = _as_owned(tx, row)
+    if row.from_owner == row.to_owner:
+        raise LedgerError(f"posting {posting_id} is no movement that can be reversed")
+    return row
+
+
+def _as_owned(tx: Tx, row: Row) -> Row:
+    to_owner = row.to_owner
+    if row.to_bucket == "pending":
+        (to_owner,) = tx.one(_RIPENED_FOR, programme=row.programme_id, id=row.id)
+    now = members.known(tx, row.programme_id, {row.from_owner, to_owner} - {PROGRAMME})
+    return row._replace(
+        from_owner=now.get(row.from_owner, row.from_owner), to_owner=now.get(to_owner, to_owner)
+    )
 
 
 def _add(lots: Lots, others: Lots) -> Lots:

@@ -68,7 +68,7 @@ def _strangers(tx: Tx, here: Programme, notices: Iterable[Notice]) -> set[str]:
     named = {(n.platform, n.user_id) for n in asked if n.platform and n.user_id}
     people = members.by_identity(tx, here.id, named) if named else {}
     ids = {int(n.member_id) for n in asked if n.member_id}
-    known = members.known(tx, here.id, ids) if ids else set()
+    known = members.known(tx, here.id, ids) if ids else {}
     return {
         n.key
         for n in asked

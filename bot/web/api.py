@@ -277,8 +277,10 @@ def _found(tx: Tx, key: Key, member: str) -> tuple[int, list[members.Wallet]]:
         known = members.by_identity(tx, key.programme_id, [(platform, user)])
         number = known.get((platform, user), 0)
     else:
-        number = int(member)
-    has = members.wallets(tx, key.programme_id, number) if 0 < number <= BIGINT_MAX else []
+        asked = int(member)
+        some = [asked] if 0 < asked <= BIGINT_MAX else []
+        number = members.known(tx, key.programme_id, some).get(asked, 0)
+    has = members.wallets(tx, key.programme_id, number) if number else []
     if not has:
         raise Problem(404, "no_member", f"there is no member {member}")
     return number, has

@@ -113,6 +113,10 @@ OF_FEATURES = (
         "INSERT INTO direct (programme_id, platform, user_id, chat_id, locale, since_ms)"
         " VALUES (0, 'local', 'ming-secret', 'private-ming-secret', 'zh', :at)"
     ),
+    "INSERT INTO binding (programme_id, id, survivor_id, bound_id, made_ms, snapshot, moved)"
+    " VALUES (:p, 10, :m, 77, :at, 'local:ming-secret', '[]')",
+    "INSERT INTO link_code (programme_id, member_id, hash, due_ms) VALUES (:p, :m, 'h', :at)",
+    "INSERT INTO link_try (programme_id, member_id, since_ms, tries) VALUES (:p, :m, :at, 1)",
 )
 """Traces in the tables of features, one in each."""
 
@@ -213,7 +217,7 @@ def test_who_is_erased_leaves_no_name_and_no_account_anywhere(engine: Engine) ->
         assert len(full["outbox"]) == 2
         assert [row["text"] for row in full["room_message"]] == ["大家好"]
         named = {"member", "identity", "review", "consent", "age", "download"}
-        named |= {"finding", "question", "direct"}
+        named |= {"finding", "question", "direct", "binding"}
         assert {*_traces(tx, "ming-secret", "小明秘密")} == named | {"outbox", "room_message"}
     with transaction(engine) as tx:
         assert erasing.ask(tx, camp, person, NOW)

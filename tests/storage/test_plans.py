@@ -25,6 +25,10 @@ WHOLE |= {"reviews._COUNT", "reviews._COUNT_ALL", "reviews._WAITING"}
 """An index that holds nothing but what is asked for."""
 WHOLE |= {"dayboards._EARLIEST", "quests._UNREMINDED"}
 """The first entry of an index."""
+WHOLE |= {"doubles._ONCE_OF", "pairs._EARNED"}
+"""The first entry of an index, and the next one as often as there are rules, or days."""
+WHOLE |= {f"joining._{name}" for name in ("PENDING", "HELD", "WAITING", "RECEIVED", "SPENT")}
+"""An index of what is open alone, for what a member does twice a month at most."""
 LISTS = {"owners", "keys", "orders", "ids", "days", "pairs", "people"}
 _STEP = re.compile(r"(?:SEARCH|SCAN) (\w+)(?: USING .*?\((.*)\))?")
 

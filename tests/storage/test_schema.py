@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
 
-from storage import checkins, ledger, members, schema
+from storage import audit, bindings, checkins, ledger, members, schema
 from storage.db import DATABASE_ERRORS, open_engine
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
 from tests.storage.books import (
@@ -174,6 +174,9 @@ def test_receipts_of_before_are_still_known(engine: Engine) -> None:
     """Under programmes, and one under two of them."""
     before = {(0, "tg1:1"): 5, (7, "tg1:2"): 6, (7, "tg1:3"): 9, (8, "tg1:3"): 8, (8, "tg1:1"): 7}
     with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
         for (camp, key), at in before.items():
             values = {"camp": camp, "key": key, "at": at}
             connection.execute(text("INSERT INTO inbox VALUES (:camp, :key, :at)"), values)
@@ -244,6 +247,23 @@ def test_what_members_did_before_there_were_badges_counts(engine: Engine) -> Non
     with transaction(engine) as tx:
         ever = [ledger.account(tx, camp, who).counts.ever for who in (ming, hong, new)]
     assert ever == [{"checkin": 3, "gift": 1}, {"checkin": 1, "order": 2}, {}]
+
+
+def test_members_of_before_are_bound_to_nobody(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        one, other = member(tx, camp), member(tx, camp)
+        give(tx, camp, one, 5)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        assert not inspect(connection).has_table("binding")
+    assert schema.migrate(engine) == "0005"
+    with transaction(engine) as tx:
+        assert members.known(tx, camp, [one, other]) == {one: one, other: other}
+        assert bindings.last(tx, camp, one) is None
+        assert audit.faults(tx) == []
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

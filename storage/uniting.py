@@ -1,0 +1,91 @@
+"""What features keep of two members who become one: nothing is done, or had, twice.
+
+What the bound one had stays where it is, so that it is his again when the two part.
+"""
+
+from content import questing
+from content.privacy import BANDS
+from content.questing import Entry
+from storage import ages
+from storage.db import Sql, Tx
+from storage.pairs import Act, Pair
+
+_HINDERS = Sql(
+    "SELECT m.erase_ms IS NOT NULL, a.credit_lost > 0 OR a.watched > 0 FROM member m"
+    " JOIN account a ON a.programme_id = m.programme_id AND a.owner_id = m.id"
+    " AND a.wallet = 'points' WHERE m.programme_id = :programme AND m.id IN (:one, :other)"
+)
+_HIS = "WHERE programme_id = :programme AND member_id = :bound ON CONFLICT DO NOTHING"
+_COPIES = (
+    Sql(
+        "INSERT INTO badge (programme_id, member_id, badge, day, name, emoji) SELECT programme_id,"
+        f" CAST(:survivor AS BIGINT), badge, day, name, emoji FROM badge {_HIS}"
+    ),
+    Sql(
+        "INSERT INTO honour (programme_id, week, title, member_id) SELECT programme_id, week,"
+        f" title, CAST(:survivor AS BIGINT) FROM honour {_HIS}"
+    ),
+    Sql(
+        "INSERT INTO survey_answer (programme_id, survey, question, member_id, choice, version,"
+        " at_ms) SELECT programme_id, survey, question, CAST(:survivor AS BIGINT), choice,"
+        f" version, at_ms FROM survey_answer {_HIS}"
+    ),
+)
+_QUESTS = Sql(
+    "SELECT member_id, entries FROM questing WHERE programme_id = :programme"
+    " AND member_id IN (:survivor, :bound)"
+)
+_PUT = Sql(
+    "INSERT INTO questing (programme_id, member_id, entries)"
+    " VALUES (:programme, :survivor, :entries) ON CONFLICT (programme_id, member_id)"
+    " DO UPDATE SET entries = excluded.entries"
+)
+
+
+def hinders(tx: Tx, act: Act, one: int, other: int) -> str | None:
+    """Return why two members cannot become one, as the key of a text; None when they can.
+
+    A score that has suffered would be whole again after binding and parting, and who is to be
+    erased would stay.
+    """
+    tx.books.write(tx)
+    rows = tx.all(_HINDERS, programme=act.programme_id, one=one, other=other)
+    if any(leaves for leaves, _ in rows):
+        return "link.leaving"
+    return "link.credit" if any(suffered for _, suffered in rows) else None
+
+
+def unite(pair: Pair) -> None:
+    """Give the survivor what the bound one has done and has; the younger age of the two counts."""
+    for sql in _COPIES:
+        pair.tx.run(sql, **pair.both)
+    _unite_quests(pair)
+    _unite_ages(pair)
+
+
+def _unite_quests(pair: Pair) -> None:
+    """Let a quest be as far as whoever has come further: what one was paid, the other is not."""
+    rows = dict(pair.tx.all(_QUESTS, **pair.both))
+    if pair.bound not in rows:
+        return
+    mine = {(e.quest, e.last): e for e in questing.unpack(rows.get(pair.survivor, "[]"))}
+    for his in questing.unpack(rows[pair.bound]):
+        known = mine.get((his.quest, his.last))
+        if known is None or _far(his) > _far(known):
+            mine[his.quest, his.last] = his
+    own = {name: pair.both[name] for name in ("programme", "survivor")}
+    pair.tx.run(_PUT, **own, entries=questing.pack(mine.values()))
+
+
+def _far(entry: Entry) -> tuple[bool, int]:
+    return entry.state != questing.OPEN, sum(entry.counts)
+
+
+def _unite_ages(pair: Pair) -> None:
+    act = pair.act
+    said = [ages.band(pair.tx, act.programme_id, each) for each in (pair.survivor, pair.bound)]
+    known = [band for band in said if band is not None]
+    if known and said[0] != (younger := min(known, key=BANDS.index)):
+        ages.declare(
+            pair.tx, act.programme_id, pair.survivor, younger, identity=act.actor, now=act.at
+        )
