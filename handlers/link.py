@@ -33,6 +33,10 @@ from storage.pairs import Act
 router = Router()
 _UNDO = {"undo", "撤销", "撤回", "取消"}
 _GLUED = rf"(?:撤销|撤回|取消|[{LETTERS}{LETTERS.lower()}]{{8}})"
+_HINDERED: dict[uniting.Hindrance, str] = {
+    "leaving": "link.leaving",
+    "credit": "link.credit",
+}
 _PRESSED = re.compile(rf"(yes|no) ([{LETTERS}]{{8}})")
 
 
@@ -100,11 +104,17 @@ def _typed(ctx: Context) -> Reply:
     why = (
         _unusable(ctx, found)
         or forbids(_case(ctx, found), ctx.now)
-        or uniting.hinders(tx, _act(ctx), found.member_id, member.id)
+        or _hindered(ctx, found.member_id)
     )
     if why is not None:
         return ctx.say(why, **_values(ctx))
     return _ask(ctx, found, code)
+
+
+def _hindered(ctx: Context, other: int) -> str | None:
+    """Return what about the two hinders it, as the key of the text; None for nothing."""
+    why = uniting.hinders(ctx.tx, _act(ctx), other, ctx.member.id)
+    return _HINDERED[why] if why else None
 
 
 def _unusable(ctx: Context, code: Code) -> str | None:
@@ -132,10 +142,8 @@ def _ask(ctx: Context, code: Code, words: str) -> Reply:
     mine, other = ctx.member.id, code.member_id
     ctx.tx.books.load(ctx.tx, ctx.programme.id, POINTS, {mine, other})  # in the order of all
     survivor, bound = _side(ctx, other), _side(ctx, mine)
-    yes, no = (
-        Button(ctx.texts.say(f"button.link_{press}"), f"link {press} {words}")
-        for press in ("yes", "no")
-    )
+    yes = Button(ctx.texts.say("button.link_yes"), f"link yes {words}")
+    no = Button(ctx.texts.say("button.link_no"), f"link no {words}")
     lines = [
         ctx.texts.say("link.ask", name=bound.name, survivor=survivor.name),
         *(_line(ctx, side) for side in (survivor, bound)),
@@ -179,7 +187,7 @@ def _pressed(ctx: Context) -> Reply:
     if why is None and code.member_id != mine:
         pair = pairs.lock(ctx.tx, _act(ctx), code.member_id, mine)
         why = forbids(_case(ctx, code), ctx.now)  # as it is now, and stays
-        why = why or uniting.hinders(ctx.tx, pair.act, pair.survivor, pair.bound)
+        why = why or _hindered(ctx, code.member_id)
         if why is None and linkcodes.use(ctx.tx, ctx.programme.id, hashed, ctx.now):
             joining.bind(pair)
             return _told(ctx, "link.done", code.member_id)

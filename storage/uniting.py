@@ -3,6 +3,8 @@
 What the bound one had stays where it is, so that it is his again when the two part.
 """
 
+from typing import Literal
+
 from content import questing
 from content.privacy import BANDS
 from content.questing import Entry
@@ -42,8 +44,11 @@ _PUT = Sql(
 )
 
 
-def hinders(tx: Tx, act: Act, one: int, other: int) -> str | None:
-    """Return why two members cannot become one, as the key of a text; None when they can.
+Hindrance = Literal["leaving", "credit"]
+
+
+def hinders(tx: Tx, act: Act, one: int, other: int) -> Hindrance | None:
+    """Return why two members cannot become one; None when they can.
 
     A score that has suffered would be whole again after binding and parting, and who is to be
     erased would stay.
@@ -51,8 +56,8 @@ def hinders(tx: Tx, act: Act, one: int, other: int) -> str | None:
     tx.books.write(tx)
     rows = tx.all(_HINDERS, programme=act.programme_id, one=one, other=other)
     if any(leaves for leaves, _ in rows):
-        return "link.leaving"
-    return "link.credit" if any(suffered for _, suffered in rows) else None
+        return "leaving"
+    return "credit" if any(suffered for _, suffered in rows) else None
 
 
 def unite(pair: Pair) -> None:

@@ -113,8 +113,10 @@ OF_FEATURES = (
         "INSERT INTO direct (programme_id, platform, user_id, chat_id, locale, since_ms)"
         " VALUES (0, 'local', 'ming-secret', 'private-ming-secret', 'zh', :at)"
     ),
-    "INSERT INTO binding (programme_id, id, survivor_id, bound_id, made_ms, snapshot, moved)"
-    " VALUES (:p, 10, :m, 77, :at, 'local:ming-secret', '[]')",
+    (
+        "INSERT INTO binding (programme_id, id, survivor_id, bound_id, made_ms, snapshot, moved)"
+        " VALUES (:p, 10, :m, 77, :at, 'local:ming-secret', '[]')"
+    ),
     "INSERT INTO link_code (programme_id, member_id, hash, due_ms) VALUES (:p, :m, 'h', :at)",
     "INSERT INTO link_try (programme_id, member_id, since_ms, tries) VALUES (:p, :m, :at, 1)",
 )
