@@ -10,6 +10,7 @@ from bot.__main__ import main
 LOOKS = (
     "statement telegram:123",
     "export ledger out.csv",
+    "privacy export telegram:123 out.zip",
     "verify",
     "rebuild",
     "rebuild --apply",

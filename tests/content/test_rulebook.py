@@ -190,6 +190,14 @@ def test_rules_are_read_from_the_document() -> None:
         # words, choices, yes and no
         ("[activity]\ncommands_count = 1", "activity.commands_count = 1: must be true or false"),
         ("[privacy]\nboards = 'off'", "privacy.boards = 'off': must be one of 'opt_out', 'opt_in'"),
+        (
+            "[privacy]\nvisibility = 'all'",
+            "privacy.visibility = 'all': must be one of 'public', 'members', 'private'",
+        ),
+        (
+            "[privacy]\npersonalised = 'opt_out'",
+            "privacy.personalised = 'opt_out': must be 'opt_in'",
+        ),
         ("[levels]\ndowngrade = 'two'", "levels.downgrade = 'two': must be one of 'none', 'one_"),
         ("[programme.negative]\npolicy = 'forget'", "negative.policy = 'forget': must be 'debt'"),
         (

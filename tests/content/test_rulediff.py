@@ -153,3 +153,20 @@ def test_who_showed_only_the_willing_needs_notice_to_show_everybody() -> None:
     shy = _with('boards = "opt_out"', 'boards = "opt_in"')
     assert worse(shy, _rules(SHIPPED)) == ("privacy.boards",)
     assert worse(_rules(SHIPPED), shy) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keys"),
+    [
+        ("members", "public", ("privacy.visibility",)),
+        ("private", "members", ("privacy.visibility",)),
+        ("private", "public", ("privacy.visibility",)),
+        ("members", "private", ()),
+        ("public", "members", ()),
+    ],
+)
+def test_to_be_seen_by_more_is_worse(old: str, new: str, keys: tuple[str, ...]) -> None:
+    before, after = (
+        _with('visibility = "members"', f'visibility = "{each}"') for each in (old, new)
+    )
+    assert worse(before, after) == keys

@@ -278,6 +278,7 @@ def test_the_shipped_rules_are_told_briefly(stage: Stage) -> None:
 · 消费得的积分 7 天后到账
 · 积分长期有效，放心攒
 · 每天 0 点算新的一天（Asia/Shanghai）
+· 没另选的人：群友看得到名字和名次，群外看不到；私聊我发「隐私」可改
 · 匿名管理员、频道和机器人不计分；编辑旧消息不计分"""
     )
 
@@ -349,6 +350,7 @@ def test_rules_are_told_as_they_stand_in_the_document(stage: Stage) -> None:
 · 消费以外，每天最多得 90 积分
 · 积分 400 天内有效，记得用
 · 每天 0 点算新的一天（Asia/Shanghai）
+· 没另选的人：群友看得到名字和名次，群外看不到；私聊我发「隐私」可改
 · 匿名管理员、频道和机器人不计分；编辑旧消息不计分"""
     )
     for _ in range(3):
