@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
-from content import questrules, rulewords
+from content import questrules, referralrules, rulewords
 from content.questrules import QuestRule, SurveyRule
+from content.referralrules import ReferralRules
 from content.ruleterms import (
     Days,
     DaysOrNone,
@@ -325,6 +326,7 @@ class Rulebook(_Rules):
     levels: LevelsRules = LevelsRules()
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
+    referral: ReferralRules = ReferralRules()
     quest: Many[QuestRule] = ()
     survey: Many[SurveyRule] = ()
     redeem: RedeemRules = RedeemRules()
@@ -387,6 +389,8 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
     yield from _of_ceilings(rules)
     most = rules.programme.caps.earn_per_day
     for found in questrules.conflicts(rules.quest, rules.survey, rules.categories, most):
+        yield _Conflict(*found)
+    for found in referralrules.conflicts(rules.referral, rules.categories):
         yield _Conflict(*found)
 
 
