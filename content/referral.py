@@ -89,9 +89,7 @@ def reached(ladder: Sequence[RungRule], count: int) -> tuple[RungRule, ...]:
     return tuple(rung for rung in ladder if rung.n <= count)
 
 
-def next_rung(
-    ladder: Sequence[RungRule], count: int, had: Collection[int] = ()
-) -> RungRule | None:
+def next_rung(ladder: Sequence[RungRule], count: int, had: Collection[int] = ()) -> RungRule | None:
     """Return the next rung to reach, none of those (by `n`) that he has had; None at the top."""
     return next((rung for rung in ladder if rung.n > count and rung.n not in had), None)
 

@@ -21,7 +21,10 @@ class Change(NamedTuple):
 
 def changes(old: Rulebook, new: Rulebook) -> tuple[Change, ...]:
     """Return every key whose value differs, in the document's order, defaults included."""
-    before, after = dict(_flat(old.model_dump(by_alias=True))), dict(_flat(new.model_dump(by_alias=True)))
+    before, after = (
+        dict(_flat(old.model_dump(by_alias=True))),
+        dict(_flat(new.model_dump(by_alias=True))),
+    )
     keys = [*after, *(key for key in before if key not in after)]
     return tuple(
         Change(key, before.get(key), after.get(key))

@@ -1,4 +1,4 @@
-"""Awards over the programme's budget: they wait until somebody has looked."""
+"""Awards over the programme's budget, or odd ones: they wait until somebody has looked."""
 
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from storage.ledger import account
 from storage.movement import Posted, Posting
 
 WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
-BY_MAX = 200
+BY_MAX, WHY_MAX = 200, 100
 
 
 class Review(NamedTuple):
@@ -31,6 +31,8 @@ class Review(NamedTuple):
     decided_ms: int | None
     decided_by: str
     posted: int
+    why: str
+    """What is odd about it; nothing where it is the budget alone."""
 
 
 class DecidedError(ValueError):
@@ -40,14 +42,14 @@ class DecidedError(ValueError):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Posting).decode
 _ADD = Sql(
-    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms)"
-    " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at)"
+    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms,"
+    " why) VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at, :why)"
     " ON CONFLICT (programme_id, key) DO NOTHING"
 )
 _ID = Sql("SELECT id FROM review WHERE programme_id = :programme AND key = :key")
 _SELECT = (
     "SELECT r.id, r.owner_id, m.name, r.wallet, r.amount, r.posting, r.state, r.made_ms,"
-    " r.decided_ms, r.decided_by, r.posted FROM review r JOIN member m"
+    " r.decided_ms, r.decided_by, r.posted, r.why FROM review r JOIN member m"
     " ON m.programme_id = r.programme_id AND m.id = r.owner_id WHERE r.programme_id = :programme"
 )
 _GET = Sql(f"{_SELECT} AND r.id = :id")
@@ -68,7 +70,7 @@ _LESS = Sql(
 )
 
 
-def queue(tx: Tx, posting: Posting, now: datetime) -> int:
+def queue(tx: Tx, posting: Posting, now: datetime, *, why: str = "") -> int:
     """Let an award wait for somebody to look; return its number. The same key waits once."""
     tx.run(
         _ADD,
@@ -80,6 +82,7 @@ def queue(tx: Tx, posting: Posting, now: datetime) -> int:
         amount=posting.amount,
         posting=_encode(posting._replace(budget=(), caps=())).decode(),
         at=to_ms(now),
+        why=why[:WHY_MAX],
     )
     (id_,) = tx.one(_ID, programme=posting.programme_id, key=posting.key)
     return int(id_)

@@ -40,6 +40,10 @@ def _number(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default="0")
 
 
+def _instant(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
 def _to(table: str, *columns: str) -> ForeignKeyConstraint:
     keys = ("programme_id", "id")
     return ForeignKeyConstraint(
@@ -511,10 +515,6 @@ survey_answer = Table(
 )
 """What a member has chosen, given once. Questions and choices are counted from 0; which they were,
 the `version` of the rules says."""
-
-def _instant(name: str) -> Column[int]:
-    return Column(name, BigInteger)
-
 
 invite_code = Table(
     "invite_code",

@@ -31,9 +31,7 @@ def _instant(name: str, *, known: bool = False) -> sa.Column[int]:
 
 def _where(name: str, table: str, column: str, where: str) -> None:
     only = sa.text(where)
-    op.create_index(
-        name, table, ["programme_id", column], sqlite_where=only, postgresql_where=only
-    )
+    op.create_index(name, table, ["programme_id", column], sqlite_where=only, postgresql_where=only)
 
 
 def upgrade() -> None:
