@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from handlers.event import Event
-from storage import direct, inbox, members, programmes
+from storage import direct, inbox, members, programmes, referrals
 from storage.db import Tx
 from storage.journeys import Sent
 from storage.members import Member
@@ -56,6 +56,8 @@ def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place
     if event.from_outside and not came and not seen:  # a tap in a public group proves nothing
         return nobody._replace(outside="who.speak_first")
     person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, came=came)
+    if known is None:  # nobody has told of his coming
+        referrals.come(tx, programme.id, event.who, person.id, event.at, programme.rules)
     inside = person.state == "active"
     return nobody._replace(person=person if inside else None, outside="who.left")
 
@@ -79,6 +81,8 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     if not _counts(event, receipt, now):
         return Place(programme, group, None, receipt)
     person = members.take_in(tx, programme.id, group.id, event.who, now, known=known)
+    if known is None:
+        referrals.come(tx, programme.id, event.who, person.id, event.at, programme.rules)
     return Place(programme, group, person, receipt)
 
 

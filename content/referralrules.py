@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from content.ruleterms import Days, DaysOrNone, Id, Language, Many, Name, Rules
+from content.ruleterms import Days, DaysOrNone, Id, Language, Many, Name, Named, Rules
 
 POINTS_REWARD = "points:"
 """Begins a rung's reward that is paid at once, in points."""
@@ -51,12 +51,10 @@ class RungRule(Rules):
         return self.names.get(locale, self.name or self.reward)
 
 
-class InviteCampaignRule(Rules):
+class InviteCampaignRule(Named):
     """Other sums, for those who click from one day to another (both included)."""
 
     id: Id
-    name: Name
-    names: dict[Language, Name] = {}
     from_: Annotated[date, Field(alias="from", description="a date")]
     until: Annotated[date, Field(description="a date")]
     inviter: Sum
@@ -64,10 +62,6 @@ class InviteCampaignRule(Rules):
     text: Words | None = None
     """A line that members read below it."""
     texts: dict[Language, Words] = {}
-
-    def called(self, locale: str) -> str:
-        """Return the name in a language: `name` where the document gives no other."""
-        return self.names.get(locale, self.name)
 
     def told(self, locale: str) -> str:
         """Return the line in a language; nothing where there is none."""

@@ -52,6 +52,10 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     return tuple(sorted(less))
 
 
+def _keys(rules: Rulebook) -> dict[str, Value]:
+    return dict(_flat(rules.model_dump(by_alias=True)))
+
+
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Value]]:
     """Yield keys and plain values; an entry of a list is named by its id, else by its number."""
     if isinstance(value, dict):
@@ -79,6 +83,7 @@ def _terms(rules: Rulebook) -> Terms:
             *_of_earning(rules),
             *_of_levels(rules),
             *_of_quests(rules),
+            *_of_invitations(rules),
         )
     )
 
@@ -194,3 +199,19 @@ def _other_steps(old: Rulebook, new: Rulebook) -> Iterator[str]:
             yield f"quest.{before.id}.steps"
         if (before.period, before.once, before.group) != (after.period, after.once, after.group):
             yield f"quest.{before.id}"
+
+
+def _of_invitations(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    """Campaigns end, and are no terms: what somebody was promised by one stays his."""
+    ours = rules.referral
+    for name in ("inviter", "invitee", "per_month", "queue_days", "click_days"):
+        yield f"referral.{name}", getattr(ours, name)
+    yield "referral.stay_days", -ours.stay_days
+    for proof in ours.activate_by:
+        yield f"referral.activate_by.{proof}", 1
+    for platform in PLATFORMS:
+        yield f"referral.platforms_off.{platform}", -int(platform in ours.platforms_off)
+    for rung in ours.ladder:
+        yield f"referral.ladder.{rung.reward}", 1
+        yield f"referral.ladder.{rung.reward}.n", -rung.n
+    yield "referral.clawback.leave_within_days", -ours.clawback.leave_within_days

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from content.message import Reply
+from handlers import invites
 from handlers.context import Context
 from handlers.router import Router
 from storage import members, outbox, programmes
@@ -27,6 +28,9 @@ def show_help(ctx: Context) -> Reply:
 @router.command("start")
 def start(ctx: Context) -> Reply:
     """Say hello and how it works; links into the bot land here."""
+    followed = invites.follow(ctx) if ctx.args else None
+    if followed is not None:
+        return followed
     if ctx.event.chat.kind == "private" and ctx.person is None:
         return ctx.say("start.stranger")
     return ctx.say(
@@ -79,7 +83,11 @@ def bot_removed(ctx: Context) -> None:
 def joined(ctx: Context) -> None:
     """Note who has come."""
     if ctx.group is not None and ctx.event.sender.kind == "person":
-        members.arrive(ctx.tx, ctx.programme.id, ctx.group.id, ctx.event.who, ctx.now)
+        known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
+        member = members.take_in(
+            ctx.tx, ctx.programme.id, ctx.group.id, ctx.event.who, ctx.now, known=known
+        )
+        invites.came(ctx, member, new=known is None)
 
 
 @router.on("left")
@@ -89,7 +97,9 @@ def left(ctx: Context) -> None:
         return
     known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
     if known is not None:
+        how = invites.going(ctx, known.id)
         members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
+        invites.gone(ctx, how)
 
 
 @router.on("migrated")

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from content.earning import Deed, earned, multiplier, of_quest
 from content.message import Reply
 from content.questrules import hidden
+from content.referral import worth
 from content.rulebook import EarnRule, exact
+from handlers import invites
 from handlers.context import Context
 from handlers.router import Router
 
@@ -33,6 +35,7 @@ def rules(ctx: Context) -> Reply:
         *_rebate(ctx),
         *_quests(ctx),
         *_gifts(ctx),
+        *_invites(ctx),
         *_keeping(ctx),
     )
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
@@ -151,6 +154,37 @@ def _gifts(ctx: Context) -> Iterator[str]:
     )
     if gift.account_days_min:
         yield ctx.texts.say("rules.gift_days", days=gift.account_days_min)
+
+
+def _invites(ctx: Context) -> Iterator[str]:
+    """Tell what an invitation brings, when it is taken back, and what many bring."""
+    ours = ctx.rules.referral
+    inviter, invitee = worth(ctx.rules, ours.inviter), worth(ctx.rules, ours.invitee)
+    if ctx.event.platform in ours.platforms_off or not inviter + invitee:
+        return
+    yield ctx.texts.say(
+        "rules.invite",
+        days=ours.stay_days,
+        proof=invites.proofs(ctx, ctx.programme),
+        inviter=inviter,
+        invitee=invitee,
+        day=ctx.rules.programme.caps.invite_per_day,
+        month=ours.per_month,
+    )
+    if ours.clawback.leave_within_days:
+        yield ctx.texts.say("rules.invite_back", days=ours.clawback.leave_within_days)
+    steps = [
+        ctx.texts.say(
+            "rules.ladder_step",
+            n=rung.n,
+            what=ctx.texts.say("rules.points", points=rung.points)
+            if rung.points
+            else rung.called(ctx.texts.locale),
+        )
+        for rung in ours.ladder
+    ]
+    if steps:
+        yield ctx.texts.say("rules.ladder", steps=SEPARATOR.join(steps))
 
 
 def _keeping(ctx: Context) -> Iterator[str]:

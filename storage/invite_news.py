@@ -41,6 +41,7 @@ def tell_due(tx: Tx, here: Programme, today: date, now: datetime) -> int:
     """Tell members of their invitations; return of how many. Who has no private chat reads it by
     asking.
     """  # noqa: D205 - one thought
+    tx.books.write(tx)  # what was paid a moment ago is read again
     rows = tx.all(_NEWS, programme=here.id, now=to_ms(now), most=PAGE)
     by_inviter: dict[int, list[Referral]] = {}
     for row in rows:

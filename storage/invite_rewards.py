@@ -283,7 +283,9 @@ def follow_reviews(tx: Tx, here: Programme, today: date, now: datetime, *, most:
         if decided is None or decided.state != reviews.APPROVED:
             _reject(work, again, "risk")
             continue
-        paid = again._replace(state=REWARDED, inviter_posting=inviter.posted if inviter else 0)
+        paid = again._replace(
+            state=REWARDED, reason="", inviter_posting=inviter.posted if inviter else 0
+        )
         _close(work, paid)
     return len(rows)
 
