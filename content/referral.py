@@ -1,4 +1,4 @@
-"""Invitations: codes, what they are worth, what is suspicious, and the ladder. Values in and out."""
+"""Invitations: codes, what they are worth, what is suspicious, the ladder. Values in and out."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -95,5 +95,5 @@ def next_rung(ladder: Sequence[RungRule], count: int, had: Collection[int] = ())
 
 
 def in_chain(chain: Sequence[int], member: int) -> bool:
-    """Whether a member stands among those by whom somebody came: then nobody pays for the circle."""
+    """Whether a member stands among those by whom somebody came: nobody pays for a circle."""
     return member in chain

@@ -1,5 +1,6 @@
 """The ladder of invitations: each rung once, taken back with the invitations that reached it."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -134,10 +135,8 @@ def fall(tx: Tx, here: Programme, member_id: int, undo: Undo) -> None:
         kept = rung.state == FULFILLED and not rung.posting
         if rung.posting:
             key = f"{undo.day}/invite-rung-back/{member_id}/{rung.n}.{rung.turn}"
-            try:
+            with suppress(GoneError):  # somebody has taken it back by hand
                 undoing.reverse(tx, here.id, rung.posting, undo._replace(key=key))
-            except GoneError:
-                pass  # somebody has taken it back by hand
         state = FULFILLED if kept else REVERSED
         tx.run(
             _FALL, programme=here.id, member=member_id, n=rung.n, state=state, below=int(kept)

@@ -348,7 +348,7 @@ _ALL = 10**15
 """More than any award: nothing of it waits any more."""
 
 
-def _reverse(  # noqa: PLR0917 - whose award, by which posting
+def _reverse(
     work: _Work, found: Referral, whose: str, owner: int, posting: int, *, budgeted: bool
 ) -> None:
     """Reverse an award; what is spent by now is owed."""

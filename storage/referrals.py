@@ -54,7 +54,7 @@ class Referral(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """By which code somebody came, or is coming: whose it is, on which way, and what is promised."""
+    """By which code somebody came, or is coming: whose it is, which way, what is promised."""
 
     inviter_id: int
     code: str
@@ -94,7 +94,8 @@ _FROM_LINK = Sql(
 _BACK = Sql(
     "UPDATE referral SET rejoined = 1, stay_ms = :at + stay_ms - left_ms, state = CASE WHEN"
     " inviter_id = 0 AND activated_ms IS NOT NULL THEN 'activated' ELSE 'pending' END,"
-    " due_ms = CASE WHEN activated_ms IS NOT NULL AND inviter_id > 0 THEN :at + stay_ms - left_ms END"
+    " due_ms = CASE WHEN activated_ms IS NOT NULL AND inviter_id > 0"
+    " THEN :at + stay_ms - left_ms END"
     " WHERE programme_id = :programme AND member_id = :member AND state = 'left' AND rejoined = 0"
     " RETURNING id"
 )
@@ -223,8 +224,10 @@ def click(
     return row is not None
 
 
-def added(tx: Tx, programme_id: int, who: Who, member_id: int, by: int, now: datetime) -> None:
-    """Note who has put somebody into the group, to be shown alone; nothing where a row is there."""
+def added(  # noqa: PLR0917 - who was put in by whom, and when
+    tx: Tx, programme_id: int, who: Who, member_id: int, by: int, now: datetime
+) -> None:
+    """Note who has put somebody in, to be shown alone; nothing where a row is there."""
     tx.run(
         _ADDED,
         programme=programme_id,
@@ -260,7 +263,7 @@ def bind_anew(tx: Tx, found: Referral, touch: Touch, now: datetime) -> None:
     )
 
 
-def come(
+def come(  # noqa: PLR0917 - who comes, when, and under which rules
     tx: Tx, programme_id: int, who: Who, member_id: int, at: datetime, rules: Rulebook
 ) -> None:
     """Let somebody new be pending, if he has followed a code in time. It travels with the next

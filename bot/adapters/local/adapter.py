@@ -77,9 +77,7 @@ class LocalAdapter(Adapter):
         address: str = "",
         pictures: Pictures | None = None,
     ) -> None:
-        """`people` are whom visitors may be, whether in the group yet or not; `address` is the
-        page's server, for links that are copied.
-        """
+        """`people` are whom visitors may be, in the group yet or not; `address` the server's."""
         self.pictures = pictures or Pictures()
         self.people = {person.id: person for person in people}
         self.title = title
