@@ -1,4 +1,4 @@
-"""Invitations by the rules: codes, worth, signs, the ladder, campaigns, and what a document says."""
+"""Invitations by the rules: codes, worth, signs, ladder, campaigns, what a document says."""
 
 from datetime import date
 from random import Random

@@ -177,15 +177,16 @@ def test_a_burst_of_a_thousand_in_a_minute_is_not_paid(engine: Engine) -> None:
     (ming,) = _open(engine, "ming")
     payload = _code(engine, ming)
     worker = _worker(engine, NOW)
-    names = [f"p{n}" for n in range(1_000)]
-    for at in range(0, 1_000, 100):
+    many = 1_000 if engine.dialect.name == "sqlite" else 200  # there it is the rows that matter
+    names = [f"p{n}" for n in range(many)]
+    for at in range(0, many, 100):
         batch = names[at : at + 100]
         outcomes = worker.run(
             [_event(n, f"{n}c", words=f"/start {payload}", private=True) for n in batch]
             + [_event(n, f"{n}j", kind="joined") for n in batch]
         )
         assert {each.state for each in outcomes} == {"done"}
-    assert _states(engine) == {"pending": 1_000}
+    assert _states(engine) == {"pending": many}
     told = 0
     for minute in range(10):
         now = NOW + timedelta(minutes=minute)
@@ -202,7 +203,7 @@ def test_a_burst_of_a_thousand_in_a_minute_is_not_paid(engine: Engine) -> None:
     later = NOW + 7 * DAY
     while _worker(engine, later).run([_due(later)])[0].value:
         pass
-    assert _states(engine) == {"rejected": 1_000}
+    assert _states(engine) == {"rejected": many}
     with reading(engine) as tx:
         assert buckets(tx, MAIN, ming) == {}
 

@@ -438,9 +438,7 @@ def test_a_link_told_a_moment_later_counts(yard: Stage) -> None:
 def test_who_asks_to_be_let_in_came_by_that_link(yard: Stage) -> None:
     stage = yard
     linked(stage, "小明", LINK)
-    router = type(stage.router)()
-    router.on("join_request")(lambda ctx: invites.asked(ctx))
-    stage.router.include(router)
+    stage.router.events.setdefault("join_request", invites.asked)
     stage.play(stage.event("小红", kind="join_request", via=LINK))
     assert state(stage, "小红") == "clicked"
     stage.advance(hours=3)

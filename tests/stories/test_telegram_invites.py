@@ -1,4 +1,4 @@
-"""Invitations in Telegram with the real process: deep links, own links, requests, what is not told."""
+"""Invitations in Telegram with the real process: deep links, own links, what is not told."""
 
 import re
 
@@ -27,7 +27,7 @@ def bot(tg, sqlite_template, tmp_path_factory):
 
 
 @pytest.fixture
-def group(tg, bot):
+def group(tg, bot):  # noqa: ARG001 - it runs
     """A group in which the bot may make links; its points are its own."""
     return tg.group("露营群", bot="administrator")
 
