@@ -94,7 +94,7 @@ def _page(ctx: Context, member: Member, link: str, links: Iterable[Way]) -> Iter
     for rung in had:
         rule = ladder.get(rung.n)
         name = rule.called(ctx.texts.locale) if rule and not rule.points else rung.name
-        yield say(f"invite.rung_{rung.state}", n=rung.n, what=name)
+        yield say(f"rung.{rung.state}", n=rung.n, what=name)
     ahead = next_rung(ours.ladder, tally.rewarded)
     if ahead is not None:
         key = "invite.ahead_points" if ahead.points else "invite.ahead"
@@ -134,7 +134,7 @@ def _how(ctx: Context, here: Programme) -> str:
 def proofs(ctx: Context, here: Programme) -> str:
     """Name what somebody who was invited has to do."""
     names = (ctx.texts.say(f"proof.{p.replace('.', '_')}") for p in here.rules.referral.activate_by)
-    return ctx.texts.say("proof.or").join(names)
+    return f" {ctx.texts.say('proof.or')} ".join(names)
 
 
 # -- links into groups ---------------------------------------------------------------------------

@@ -118,5 +118,5 @@ def _lines(
 
 def _names(tx: Tx, news: list[Referral], words: Texts) -> str:
     names = [isolate(members.name(tx, each.programme_id, each.member_id)) for each in news]
-    shown = words.say("invite.and").join(names[:NAMED_MAX])
+    shown = " · ".join(names[:NAMED_MAX])
     return shown if len(names) <= NAMED_MAX else words.say("invite.etc", who=shown)

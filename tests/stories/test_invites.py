@@ -857,7 +857,7 @@ def test_more_than_three_messages_a_day_are_one_the_next_morning(camp: Stage) ->
     stage.due()
     told = [each for each in stage.whispers("小明") if "进群啦" in each]
     assert told[3:] == [
-        "🎉 你邀请的 5 位朋友进群啦：朋友4、朋友5、朋友6 等。待满 7 天、完成一件小事，就都有积分。"
+        "🎉 你邀请的 5 位朋友进群啦：朋友4 · 朋友5 · 朋友6 等。待满 7 天、完成一件小事，就都有积分。"
     ]
 
 
