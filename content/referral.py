@@ -22,6 +22,8 @@ LEFT, CLAWED_BACK, ADDED = "left", "clawed_back", "added"
 """States of an invitation. `activated` is the end for those who came by an entrance, whom nobody is
 paid for; `added` is shown alone: somebody put him into the group, and that pays nothing."""
 Why = Literal["self", "existing", "former", "cycle", "cap", "risk"]
+OCCASION = "invite.rewarded"
+"""What others hear (`handlers.occasions`) when an invitation has been paid to both."""
 FAKE: tuple[Why, ...] = ("self", "cycle", "risk")
 """Reasons that a board of invitations calls fake."""
 Reason = Literal["burst", "new_account", "silent", "month", "budget"]

@@ -46,8 +46,8 @@ def complete(reply: Reply, address: Callable[[str], str]) -> Reply:
 
 
 def _completed(row: tuple[Button, ...], address: Callable[[str], str]) -> list[Button]:
-    known = [structs.replace(each, url=_address(each.url, address)) for each in row]
-    return [each for each in known if each.url or each.command]
+    known = [(each, _address(each.url, address)) for each in row]
+    return [structs.replace(each, url=url) for each, url in known if url or each.command]
 
 
 def _address(url: str, address: Callable[[str], str]) -> str:

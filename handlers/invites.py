@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from content.message import Button, MakeLink, Refusal, Reply
 from content.names import isolate
 from content.picture import QrCode
-from content.referral import ENTRANCE, MEMBER, Why, next_rung, read_payload, worth
+from content.referral import ENTRANCE, MEMBER, Why, read_payload, worth
 from content.startlink import start_link
 from handlers.context import Context
+from handlers.invite_news import ahead
 from handlers.router import Router
 from storage import (
     invite_codes,
@@ -21,7 +22,6 @@ from storage import (
     programmes,
     referrals,
 )
-from storage.db import Tx
 from storage.invite_codes import Code, Way
 from storage.members import Member
 from storage.programmes import Programme
@@ -95,11 +95,7 @@ def _page(ctx: Context, member: Member, link: str, links: Iterable[Way]) -> Iter
         rule = ladder.get(rung.n)
         name = rule.called(ctx.texts.locale) if rule and not rule.points else rung.name
         yield say(f"rung.{rung.state}", n=rung.n, what=name)
-    ahead = next_rung(ours.ladder, tally.rewarded)
-    if ahead is not None:
-        key = "invite.ahead_points" if ahead.points else "invite.ahead"
-        what = ahead.called(ctx.texts.locale)
-        yield say(key, more=ahead.n - tally.rewarded, what=what, points=ahead.points)
+    yield from ahead(here, tally.rewarded, ctx.texts)
     of_day, of_month = invite_rewards.times(ctx.tx, here.id, member.id, ctx.today)
     yield say(
         "invite.room",
@@ -340,12 +336,6 @@ def gone(ctx: Context, found: Referral | None) -> None:
     if found is None or referrals.inside(ctx.tx, ctx.programme.id, found.member_id):
         return
     invite_rewards.left(ctx.tx, ctx.programme, found, ctx.event.at, ctx.now)
-
-
-def activated(tx: Tx, here: Programme, member_id: int, what: str, at: datetime) -> None:
-    """Note that a member has done something (`quest.icebreak`) that may prove him."""
-    if what in here.rules.referral.activate_by:
-        referrals.activate(tx, here.id, member_id, what, at)
 
 
 # -- handing over --------------------------------------------------------------------------------

@@ -168,9 +168,9 @@ def _invites(ctx: Context) -> Iterator[str]:
         proof=invites.proofs(ctx, ctx.programme),
         inviter=inviter,
         invitee=invitee,
-        day=ctx.rules.programme.caps.invite_per_day,
-        month=ours.per_month,
     )
+    most = ctx.rules.programme.caps.invite_per_day
+    yield ctx.texts.say("rules.invite_most", day=most, month=ours.per_month)
     if ours.clawback.leave_within_days:
         yield ctx.texts.say("rules.invite_back", days=ours.clawback.leave_within_days)
     steps = [

@@ -4,18 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from content.rulebook import POINTS, Rulebook
-from storage import (
-    chores,
-    debts,
-    gifts,
-    holds,
-    invite_news,
-    invite_rewards,
-    levels,
-    programmes,
-    rebates,
-    tallies,
-)
+from storage import chores, debts, gifts, holds, levels, programmes, rebates, tallies
 from storage.chores import Chore
 from storage.db import Sql, Tx, to_day, to_ms
 from storage.ledger import account, expire, move
@@ -47,7 +36,7 @@ _WITH_WORK = Sql(
     " OR EXISTS (SELECT 1 FROM lot l WHERE l.programme_id = p.id AND l.remaining > 0"
     " AND l.expires_day < :today)"
     " OR EXISTS (SELECT 1 FROM hold h WHERE h.programme_id = p.id AND h.state = 'open'"
-    f" AND h.due_ms <= :now){invite_rewards.WORK}) ORDER BY p.id"
+    " AND h.due_ms <= :now)) ORDER BY p.id"
 )
 _DAY_DONE = "day"
 
@@ -120,11 +109,7 @@ def with_work(tx: Tx, *, now: datetime) -> list[int]:
 
 def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
     """Do a part of what is due in a programme; return how much, 0 when all is done."""
-    return (
-        run_points(tx, programme_id, now)
-        + run_invitations(tx, programme_id, now)
-        + run_day(tx, programme_id, now)
-    )
+    return run_points(tx, programme_id, now) + run_day(tx, programme_id, now)
 
 
 def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
@@ -137,17 +122,6 @@ def run_points(tx: Tx, programme_id: int, now: datetime) -> int:
         + holds.release_due(tx, programme_id, over)
         + mature_due(tx, programme_id, today, now, rules=here.rules)
         + expire_due(tx, programme_id, today, now)
-    )
-
-
-def run_invitations(tx: Tx, programme_id: int, now: datetime) -> int:
-    """Pay, queue, follow reviews and tell of invitations; return of how many."""
-    here = programmes.programme(tx, programme_id, now)
-    today = now.astimezone(here.zone).date()
-    return (
-        invite_rewards.pay_due(tx, here, today, now)
-        + invite_rewards.follow_reviews(tx, here, today, now)
-        + invite_news.tell_due(tx, here, today, now)
     )
 
 

@@ -48,7 +48,7 @@ _ADD = Sql(
     "INSERT INTO invite_code (programme_id, code, member_id, name, made_ms)"
     " VALUES (:programme, :code, :member, :name, :at) ON CONFLICT DO NOTHING"
 )
-_FIND = Sql(f"SELECT {_COLUMNS} FROM invite_code WHERE code = :code ORDER BY programme_id LIMIT 1")
+_FIND = Sql(f"SELECT {_COLUMNS} FROM invite_code WHERE code = :code ORDER BY +programme_id LIMIT 1")
 _CLICKED = Sql(
     "UPDATE invite_code SET clicks = clicks + 1 WHERE programme_id = :programme AND code = :code"
 )

@@ -4,8 +4,9 @@ Everything here is done once, whoever else does it at this moment: the accounts 
 then the row is read, then its state changes. Running it twice does no harm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
 from content.referral import REVIEW, REWARDED, Signs, Verdict, in_chain, verdict, worth
 from storage import awards, invite_ladder, ledger, levels, referrals, reviews, undoing
@@ -22,21 +23,21 @@ _DUE = Sql(
     " ORDER BY due_ms, stay_ms, id LIMIT :most"
 )
 _REVIEW_IS = (
-    "r.programme_id = f.programme_id AND r.id = CASE WHEN f.inviter_review > 0"
-    " THEN f.inviter_review ELSE f.invitee_review END AND r.state <> 'waiting'"
+    "v.programme_id = f.programme_id AND v.id = CASE WHEN f.inviter_review > 0"
+    " THEN f.inviter_review ELSE f.invitee_review END AND v.state <> 'waiting'"
 )
 _DECIDED = Sql(
-    f"SELECT {', '.join(f'f.{name}' for name in Referral._fields)} FROM referral f JOIN review r"
+    f"SELECT {', '.join(f'f.{name}' for name in Referral._fields)} FROM referral f JOIN review v"
     f" ON {_REVIEW_IS} WHERE f.programme_id = :programme AND f.state = 'review'"
     " ORDER BY f.id LIMIT :most"
 )
-WORK = (
-    " OR EXISTS (SELECT 1 FROM referral f WHERE f.programme_id = p.id AND f.due_ms <= :now)"
+_WITH_WORK = Sql(
+    "SELECT p.id FROM programme p WHERE"
+    " EXISTS (SELECT 1 FROM referral f WHERE f.programme_id = p.id AND f.due_ms <= :now)"
     " OR EXISTS (SELECT 1 FROM referral f WHERE f.programme_id = p.id AND f.news_ms <= :now)"
-    f" OR EXISTS (SELECT 1 FROM referral f JOIN review r ON {_REVIEW_IS}"
-    " WHERE f.programme_id = p.id AND f.state = 'review')"
+    f" OR EXISTS (SELECT 1 FROM referral f JOIN review v ON {_REVIEW_IS}"
+    " WHERE f.programme_id = p.id AND f.state = 'review') ORDER BY p.id"
 )
-"""Whether a programme `p` has anything to do about invitations by `:now`."""
 _TIMES = Sql(
     "SELECT COALESCE(SUM(CASE WHEN rewarded_day = :today THEN 1 ELSE 0 END), 0), COUNT(*)"
     " FROM referral WHERE programme_id = :programme AND inviter_id = :inviter"
@@ -55,12 +56,25 @@ _SET = Sql(
 )
 
 
+class Settled(NamedTuple):
+    """How many invitations were looked at, and which of them have been rewarded."""
+
+    looked: int
+    rewarded: tuple[Referral, ...]
+
+
 @dataclass(slots=True)
 class _Work:
+    """What is done at one moment in a programme, and what has been rewarded by it."""
+
     tx: Tx
     here: Programme
     today: date
     now: datetime
+    rewarded: list[Referral] = field(default_factory=list)
+
+    def settled(self, looked: int) -> Settled:
+        return Settled(looked, tuple(self.rewarded))
 
     def undo(self, key: str, reason: str) -> Undo:
         return Undo(f"{self.today}/{key}", reason, "clock", self.now, self.today)
@@ -80,14 +94,19 @@ def times(tx: Tx, programme_id: int, inviter_id: int, today: date) -> tuple[int,
 # -- paying --------------------------------------------------------------------------------------
 
 
-def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 200) -> int:
-    """Pay, queue or refuse what is due; return how many. The next call goes on where it ended."""
+def with_work(tx: Tx, now: datetime) -> list[int]:
+    """Return the programmes in which something is due for invitations by then."""
+    return [id_ for (id_,) in tx.all(_WITH_WORK, now=to_ms(now))]
+
+
+def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 200) -> Settled:
+    """Pay, queue or refuse what is due. The next call goes on where it ended."""
     tx.books.write(tx)
     work = _Work(tx, here, today, now)
     due = {"programme": here.id, "now": to_ms(now), "most": most}
     found = [referrals.read(row) for row in tx.all(_DUE, **due)]
     if not found:
-        return 0
+        return work.settled(0)
     owners = {id_ for each in found for id_ in (each.member_id, each.inviter_id)} - {0}
     tx.books.load(tx, here.id, POINTS, owners)
     done = 0
@@ -95,7 +114,7 @@ def pay_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 
         if {each.member_id, each.inviter_id} <= owners:
             _settle(work, each)
             done += 1
-    return done
+    return work.settled(done)
 
 
 def _settle(work: _Work, found: Referral) -> None:
@@ -208,6 +227,7 @@ def _close(work: _Work, found: Referral) -> None:
         ),
     )
     if paid:
+        work.rewarded.append(found)
         invite_ladder.climb(work.tx, work.here, found.inviter_id, work.today, work.now)
 
 
@@ -267,8 +287,10 @@ def _set(work: _Work, found: Referral) -> None:
     )
 
 
-def follow_reviews(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 200) -> int:
-    """Let invitations be what somebody has decided about them; return how many."""
+def follow_reviews(
+    tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 200
+) -> Settled:
+    """Let invitations be what somebody has decided about them."""
     work = _Work(tx, here, today, now)
     rows = tx.all(_DECIDED, programme=here.id, most=most)
     for row in rows:
@@ -287,7 +309,7 @@ def follow_reviews(tx: Tx, here: Programme, today: date, now: datetime, *, most:
             state=REWARDED, reason="", inviter_posting=inviter.posted if inviter else 0
         )
         _close(work, paid)
-    return len(rows)
+    return work.settled(len(rows))
 
 
 # -- taking back ---------------------------------------------------------------------------------

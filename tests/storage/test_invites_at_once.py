@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bot.worker import Asked, Outcome, Worker
+from handlers import inviteclock
 from handlers.event import Chat, Event, Kind, Sender
 from handlers.router import discover
-from storage import clockwork, invite_codes, members, programmes, referrals
+from storage import invite_codes, members, programmes, referrals
 from storage.db import Tx, reading
 from storage.members import Who
 from storage.programmes import MAIN
@@ -80,7 +81,7 @@ def _at_once(engine: Engine, units: list[Any], now: datetime = NOW) -> list[Outc
 
 
 def _due(now: datetime) -> Callable[[Tx], int]:
-    return partial(clockwork.run_invitations, programme_id=MAIN, now=now)
+    return partial(inviteclock.run, programme_id=MAIN, now=now)
 
 
 def _states(engine: Engine) -> Counter[str]:
