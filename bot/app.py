@@ -99,7 +99,7 @@ def build_app(settings: Settings, engine: Engine, *, demo: bool = False) -> App:
     dispatcher = Dispatcher(workers, router, talk=talk)
     pictures = Pictures()
     telegram = _telegram(settings, clock, dispatcher, pictures)
-    local = _local(who, clock, dispatcher, pictures) if room else None
+    local = _local(settings, who, clock, dispatcher, pictures) if room else None
     adapters: list[Adapter] = [adapter for adapter in (telegram, local) if adapter is not None]
     return App(
         settings=settings,
@@ -178,7 +178,7 @@ def _telegram(
 
 
 def _local(
-    who: Community, clock: Clock, dispatcher: Dispatcher, pictures: Pictures
+    settings: Settings, who: Community, clock: Clock, dispatcher: Dispatcher, pictures: Pictures
 ) -> LocalAdapter:
     return LocalAdapter(
         [*who.people, who.stranger],
@@ -186,6 +186,7 @@ def _local(
         dispatcher=dispatcher,
         clock=clock,
         bot_name=who.bot_name,
+        address=settings.public_url or f"http://{settings.web_host}:{settings.web_port}",
         pictures=pictures,
     )
 

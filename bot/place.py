@@ -8,7 +8,7 @@ from msgspec import structs
 from content.message import Reply
 from content.texts import Texts
 from handlers.event import Event
-from storage import direct, inbox, members, programmes
+from storage import direct, inbox, members, programmes, referrals
 from storage.db import Tx, from_ms
 from storage.journeys import Sent
 from storage.members import Member
@@ -73,6 +73,8 @@ def find_place(tx: Tx, event: Event, defaults: Defaults, now: datetime) -> Place
         asks=programme.rules.welcome.asks,
     )
     _set_aside(tx, programme, event, person)
+    if known is None:  # nobody has told of his coming
+        referrals.come(tx, programme.id, event.who, person.id, event.at, programme.rules)
     inside = person.state == "active"
     return nobody._replace(person=person if inside else None, outside="who.left")
 
@@ -98,6 +100,8 @@ def talk_place(tx: Tx, event: Event, now: datetime) -> Place | None:
     asks = programme.rules.welcome.asks
     person = members.take_in(tx, programme.id, group.id, event.who, now, known=known, asks=asks)
     _set_aside(tx, programme, event, person)
+    if known is None:
+        referrals.come(tx, programme.id, event.who, person.id, event.at, programme.rules)
     return Place(programme, group, person, receipt)
 
 

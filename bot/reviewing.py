@@ -27,7 +27,7 @@ def show(desk: Desk, options: argparse.Namespace) -> None:
     for each in found:
         at = from_ms(each.made_ms).astimezone(here.zone)
         line = f"{each.id}  {at:%m-%d %H:%M}  {each.name}  {each.amount} {each.wallet}"
-        print(f"{line}  {each.posting.reason}")  # noqa: T201 - the answer
+        print(f"{line}  {each.posting.reason}  {each.why}".rstrip())  # noqa: T201 - the answer
     more = f", the oldest {len(found)} of them here" if len(found) < number else ""
     print(f"{number} waiting, {points} points{more}")  # noqa: T201 - the answer
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from content import welcome
 from content.earning import Deed, multiplier
 from content.questrules import StepRule
+from content.referralrules import RungRule
 from content.rulebook import (
     BadgeRule,
     EarnRule,
@@ -64,6 +65,7 @@ def lint(rules: Rulebook) -> tuple[Finding, ...]:
         *_quests(rules),
         *_welcome(rules),
         *_credit(rules),
+        *_invitations(rules),
     )
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
@@ -112,10 +114,11 @@ def _rebate(rules: Rulebook) -> Iterator[Finding]:
         yield Finding("warn", "earn", f"{said}: below {float(REBATE_PCT_MIN):g}% nobody cares")
 
 
+_Named = PointRules | EarnRule | LevelRule | BadgeRule | WalletRule | Named | StepRule | RungRule
+
+
 def _names(rules: Rulebook) -> Iterator[Finding]:
-    things: list[
-        tuple[str, PointRules | EarnRule | LevelRule | BadgeRule | WalletRule | Named | StepRule]
-    ]
+    things: list[tuple[str, _Named]]
     things = [("programme.point", rules.programme.point)]
     things += [(f"earn.{rule.id}", rule) for rule in rules.earn]
     things += [(f"level.{level.id}", level) for level in rules.level]
@@ -128,9 +131,18 @@ def _names(rules: Rulebook) -> Iterator[Finding]:
         for number, step in enumerate(quest.steps, 1)
     ]
     things += [(f"survey.{survey.id}", survey) for survey in rules.survey]
+    ours = rules.referral
+    things += [(f"referral.ladder.{rung.reward}", rung) for rung in ours.ladder]
+    things += [(f"referral.campaign.{each.id}", each) for each in ours.campaign]
     named = [(f"{key}.name", thing.name or "") for key, thing in things]
     named += [(f"{k}.names.{each}", name) for k, t in things for each, name in t.names.items()]
     named += [(f"badge.{b.id}.words.{e}", said) for b in rules.badge for e, said in b.words.items()]
+    for each in ours.campaign:
+        key = f"referral.campaign.{each.id}"
+        named += [
+            (f"{key}.text", each.text or ""),
+            *((f"{key}.texts", t) for t in each.texts.values()),
+        ]
     for key, name in (*named, *welcome.spoken(rules.welcome)):
         for word, reason in FORBIDDEN.items():
             if word in "".join(name.split()):
@@ -143,6 +155,10 @@ def _sharing(rules: Rulebook) -> Iterator[Finding]:
             if rule.event == "share.verified" and platform not in rule.platforms_off:
                 words = f"must hold {platform!r}: WeChat forbids rewards for sharing"
                 yield Finding("refuse", f"earn.{rule.id}.platforms_off", words)
+    for platform in NO_REWARDS_FOR_SHARING:
+        if platform not in rules.referral.platforms_off:
+            words = f"must hold {platform!r}: WeChat forbids rewards for bringing people"
+            yield Finding("refuse", "referral.platforms_off", words)
 
 
 def _validity(rules: Rulebook) -> Iterator[Finding]:
@@ -220,3 +236,13 @@ def _credit(rules: Rulebook) -> Iterator[Finding]:
             yield Finding("warn", f"credit.deduct.{kind}", words)
         elif credit.watch and not lost:
             yield Finding("warn", f"credit.deduct.{kind}", "0: nobody looks for it")
+
+
+def _invitations(rules: Rulebook) -> Iterator[Finding]:
+    ours = rules.referral
+    if ours.stay_days == 0:
+        words = "0: people come for the points, and leave ten seconds later"
+        yield Finding("warn", "referral.stay_days", words)
+    if ours.clawback.leave_within_days == 0:
+        words = "0: who leaves the day after it was paid is never asked about"
+        yield Finding("warn", "referral.clawback.leave_within_days", words)

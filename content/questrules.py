@@ -17,6 +17,7 @@ DEEDS = (
     "order.completed",
     "order.reviewed",
     "photo.approved",
+    "invite.rewarded",
 )
 """What a step may ask for. A feature that tells of more (`handlers.occasions`) adds it here."""
 CUSTOM, SURVEY = "custom.", "survey."

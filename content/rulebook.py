@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
-from content import creditrules, questrules, rulewords, welcome
+from content import creditrules, questrules, referralrules, rulewords, welcome
 from content.creditrules import CreditRules
 from content.questrules import QuestRule, SurveyRule
+from content.referralrules import ReferralRules
 from content.ruleterms import (
     Days,
     DaysOrNone,
@@ -382,6 +383,7 @@ class Rulebook(_Rules):
     levels: LevelsRules = LevelsRules()
     wallet: Many[WalletRule] = ()
     rebate: RebateRules = RebateRules()
+    referral: ReferralRules = ReferralRules()
     quest: Many[QuestRule] = ()
     survey: Many[SurveyRule] = ()
     redeem: RedeemRules = RedeemRules()
@@ -449,6 +451,8 @@ def _conflicts(rules: Rulebook) -> Iterator[_Conflict]:
         yield _Conflict(*found)
     yield from (_Conflict(*each) for each in welcome.conflicts(rules.welcome, rules.categories))
     for found in creditrules.conflicts(rules.credit):
+        yield _Conflict(*found)
+    for found in referralrules.conflicts(rules.referral, rules.categories):
         yield _Conflict(*found)
 
 

@@ -23,7 +23,10 @@ class Change(NamedTuple):
 
 def changes(old: Rulebook, new: Rulebook) -> tuple[Change, ...]:
     """Return every key whose value differs, in the document's order, defaults included."""
-    before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
+    before, after = (
+        dict(_flat(old.model_dump(by_alias=True))),
+        dict(_flat(new.model_dump(by_alias=True))),
+    )
     keys = [*after, *(key for key in before if key not in after)]
     return tuple(
         Change(key, before.get(key), after.get(key))
@@ -55,6 +58,10 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     return tuple(sorted(less))
 
 
+def _keys(rules: Rulebook) -> dict[str, Value]:
+    return dict(_flat(rules.model_dump(by_alias=True)))
+
+
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Value]]:
     """Yield keys and plain values; an entry of a list is named by its id, else by its number."""
     if isinstance(value, dict):
@@ -83,6 +90,7 @@ def _terms(rules: Rulebook) -> Terms:
             *_of_levels(rules),
             *_of_quests(rules),
             *_of_credit(rules),
+            *_of_invitations(rules),
         )
     )
 
@@ -222,3 +230,19 @@ def _of_credit(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
     yield "credit.recover.points", credit.recover.points
     yield "credit.recover.clean_days", -credit.recover.clean_days
     yield "credit.forget_days", -credit.forget_days
+
+
+def _of_invitations(rules: Rulebook) -> Iterator[tuple[str, Fraction | float]]:
+    """Campaigns end, and are no terms: what somebody was promised by one stays his."""
+    ours = rules.referral
+    for name in ("inviter", "invitee", "per_month", "queue_days", "click_days"):
+        yield f"referral.{name}", getattr(ours, name)
+    yield "referral.stay_days", -ours.stay_days
+    for proof in ours.activate_by:
+        yield f"referral.activate_by.{proof}", 1
+    for platform in PLATFORMS:
+        yield f"referral.platforms_off.{platform}", -int(platform in ours.platforms_off)
+    for rung in ours.ladder:
+        yield f"referral.ladder.{rung.reward}", 1
+        yield f"referral.ladder.{rung.reward}.n", -rung.n
+    yield "referral.clawback.leave_within_days", -ours.clawback.leave_within_days

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from content.message import Reply
+from handlers import invites
 from handlers.context import Context
 from handlers.router import Router
 from storage import outbox, programmes
@@ -27,6 +28,9 @@ def show_help(ctx: Context) -> Reply:
 @router.command("start")
 def start(ctx: Context) -> Reply:
     """Say hello and how it works; links into the bot land here."""
+    followed = invites.follow(ctx) if ctx.args else None
+    if followed is not None:
+        return followed
     if ctx.event.chat.kind == "private" and ctx.person is None:
         return ctx.say("start.stranger")
     return ctx.say(

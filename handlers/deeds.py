@@ -17,18 +17,20 @@ from storage import (
     awards,
     badges,
     deeds,
+    invite_rewards,
     ledger,
     levels,
     members,
     programmes,
     rebates,
+    referrals,
     reviews,
     rulebooks,
     tombstones,
     undoing,
 )
 from storage.books import POINTS
-from storage.db import Tx, to_ms
+from storage.db import Tx, from_ms, to_ms
 from storage.deeds import Deed, Part
 from storage.movement import AMOUNT_MAX, ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
@@ -98,6 +100,7 @@ def take(
         except Refusal as refusal:
             results.append(refusal)
     _write(work)
+    _prove(work, results)
     return results
 
 
@@ -114,7 +117,10 @@ def _look_up(
     ids = {int(n.member_id) for n in fresh if n.member_id}
     ids |= {deed.member_id for of_order in work.orders.values() for deed in of_order}
     work.numbers = members.known(tx, here.id, ids) if ids else {}
-    tx.books.load(tx, here.id, POINTS, {*work.numbers.values(), *work.people.values()})
+    owners = {*work.numbers.values(), *work.people.values()}
+    if owners and any(notice.event == REFUNDED for notice in fresh):
+        owners |= referrals.inviters(tx, here.id, owners)  # a refund may take theirs back
+    tx.books.load(tx, here.id, POINTS, owners)
     return work
 
 
@@ -219,6 +225,22 @@ def _spend(work: _Work, notice: Notice, member_id: int) -> date | None:
 def _write(work: _Work) -> None:
     deeds.add(work.tx, work.new)
     work.new.clear()
+
+
+def _prove(work: _Work, results: Sequence[Receipt | Refusal]) -> None:
+    """Let paid orders prove those who were invited (`storage.referrals`)."""
+    if COMPLETED not in work.here.rules.referral.activate_by:
+        return
+    keys = [each.deed.key for each in results if isinstance(each, Receipt) and not each.replayed]
+    told = [work.known[key] for key in keys]
+    bought = [each for each in told if each.event == COMPLETED and each.amount_fen]
+    kept = [each for each in bought if each.refunded_fen < each.amount_fen]
+    waiting = referrals.unproven(work.tx, work.here.id, {each.member_id for each in kept})
+    for each in kept:
+        if each.member_id in waiting:
+            what = f"{COMPLETED}/{each.order_no}"
+            at = min(from_ms(each.at_ms), work.now)
+            referrals.activate(work.tx, work.here.id, each.member_id, what, at)
 
 
 # -- earning -------------------------------------------------------------------------------------
@@ -345,6 +367,10 @@ def _refund(work: _Work, notice: Notice, bought: Deed | None, mark: str) -> Rece
     levels.fall(work.tx, work.here.rules, has, qualified)
     has = ledger.account(work.tx, work.here.id, owner)
     levels.keep(work.tx, work.here.rules, has, work.day(work.now))
+    if after.refunded_fen == after.amount_fen:
+        invite_rewards.refunded(
+            work.tx, work.here, bought.member_id, bought.order_no or "", work.now
+        )
     of_order = work.orders[bought.order_no or ""]
     of_order[of_order.index(bought)] = work.known[bought.key] = after
     return _note(work, notice, owner, mark, parts=tuple(parts), fen=fen)

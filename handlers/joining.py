@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from content.message import LetIn, Quiet
-from handlers import greeting, verifying
+from handlers import greeting, invites, verifying
 from handlers.context import Context
 from handlers.router import Router
-from storage import arrivals, habits, members, outbox, programmes, questions
+from storage import arrivals, habits, members, outbox, programmes, questions, referrals
 from storage.members import Member
 
 router = Router()
@@ -45,6 +45,10 @@ def joined(ctx: Context) -> None:
         due=None if late else ctx.now + timedelta(seconds=ctx.rules.welcome.bundle_s),
         quiet=_quieten(ctx, member, at),
     )
+    invites.came(ctx, member, new=known is None)
+    source = referrals.source(ctx.tx, ctx.programme.id, member.id)
+    if source:
+        arrivals.came_by(ctx.tx, ctx.programme.id, ctx.group.id, member.id, source)
     if not _raid(ctx) and not late:
         greeting.greet(ctx.tx, ctx.programme, ctx.group, ctx.now)
 
@@ -106,6 +110,7 @@ def join_request(ctx: Context) -> None:
     """Let in who asks to join, or ask him first, or leave him to the administrators."""
     if ctx.group is None or ctx.event.sender.kind != "person":
         return
+    invites.asked(ctx)
     requests = ctx.rules.welcome.requests
     if requests == "owner" or ctx.group.state != programmes.ACTIVE or _raid(ctx):
         return
@@ -145,5 +150,7 @@ def left(ctx: Context) -> None:
         return
     known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
     if known is not None:
+        how = invites.going(ctx, known.id)
         members.leave(ctx.tx, ctx.programme.id, ctx.group.id, known.id)
+        invites.gone(ctx, how)
         habits.note(ctx.tx, ctx.programme.id, known.id, ctx.today, "left")

@@ -5,14 +5,15 @@ from datetime import datetime
 
 from content.occasion import Line as Line  # noqa: PLC0414 - for all who tell and hear
 from content.occasion import Occasion as Occasion  # noqa: PLC0414
-from handlers import questing
+from handlers import inviting, questing
 from storage.db import Tx
 from storage.journeys import Sent
 from storage.programmes import Programme
 
-SUBSCRIBERS = (questing.hear,)
+SUBSCRIBERS = (questing.hear, inviting.hear)
 """Each is told of everything, looks in memory first whether it concerns it at all, and returns its
-lines and what happened in turn: `questing.hear` tells of `quest.…` that is done."""
+lines and what happened in turn: `questing.hear` tells of `quest.…` that is done, which may prove
+somebody who was invited."""
 
 
 def ask(tx: Tx, here: Programme, member_id: int, *what: str) -> Sent | None:

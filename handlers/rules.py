@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from content.earning import Deed, earned, multiplier, of_quest
 from content.message import Reply
 from content.questrules import hidden
+from content.referral import worth
 from content.rulebook import EarnRule, Visibility, exact
+from handlers import invites
 from handlers.context import Context
 from handlers.router import Router
 
@@ -57,6 +59,7 @@ def _rules(ctx: Context) -> Reply:
         *_quests(ctx),
         *_gifts(ctx),
         *_credit(ctx),
+        *_invites(ctx),
         *_keeping(ctx),
     )
     return Reply("\n".join(lines), ctx.row("checkin", "points", "top week"))
@@ -204,6 +207,37 @@ def _credit(ctx: Context) -> Iterator[str]:
     rules = ctx.rules.credit
     if rules.watch and rules.weights:
         yield ctx.texts.say("rules.credit", start=rules.start, below=rules.weights[0].below)
+
+
+def _invites(ctx: Context) -> Iterator[str]:
+    """Tell what an invitation brings, when it is taken back, and what many bring."""
+    ours = ctx.rules.referral
+    inviter, invitee = worth(ctx.rules, ours.inviter), worth(ctx.rules, ours.invitee)
+    if ctx.event.platform in ours.platforms_off or not inviter + invitee:
+        return
+    yield ctx.texts.say(
+        "rules.invite",
+        days=ours.stay_days,
+        proof=invites.proofs(ctx, ctx.programme),
+        inviter=inviter,
+        invitee=invitee,
+    )
+    most = ctx.rules.programme.caps.invite_per_day
+    yield ctx.texts.say("rules.invite_most", day=most, month=ours.per_month)
+    if ours.clawback.leave_within_days:
+        yield ctx.texts.say("rules.invite_back", days=ours.clawback.leave_within_days)
+    steps = [
+        ctx.texts.say(
+            "rules.ladder_step",
+            n=rung.n,
+            what=ctx.texts.say("rules.points", points=rung.points)
+            if rung.points
+            else rung.called(ctx.texts.locale),
+        )
+        for rung in ours.ladder
+    ]
+    if steps:
+        yield ctx.texts.say("rules.ladder", steps=SEPARATOR.join(steps))
 
 
 def _keeping(ctx: Context) -> Iterator[str]:

@@ -29,6 +29,7 @@ NOTHING = {
     "compensation_vote": "the names that operators signed with",
     "inbox": "numbers of deliveries, forgotten after three days",
     "quest_goal": "how far a group's quest has come; helps are a member's",
+    "invite_link": "links into groups, by code",
     "door": "when a group was last greeted, and whether many come at once",
 }
 
@@ -76,6 +77,12 @@ _PARTS = {
     ),
     "link_code": _Part(_OF_MEMBER, leave_out=("hash",)),
     "link_try": _Part(_OF_MEMBER),
+    "invite_code": _Part(_OF_MEMBER),
+    "invite_rung": _Part(_OF_MEMBER, leave_out=("ended_by",)),
+    "referral": _Part(
+        "programme_id = :programme AND (member_id = :member OR inviter_id = :member)",
+        leave_out=("user_id", "member_id", "inviter_id"),
+    ),
     "paid_once": _Part(
         "programme_id = :programme AND (subject = 'member/' || CAST(:member AS TEXT)"
         " OR (rule = 'write_off' AND substr(subject, 8) = CAST(:member AS TEXT)))"

@@ -1,7 +1,7 @@
 """Erasure: asked for, thought over for some days, then done by the clock.
 
 What names a person goes; what the books need stays, under a number that is nobody's. Postings are
-sealed for ever, and name nobody (docs/decisions/0027).
+sealed for ever, and name nobody (docs/decisions/0029).
 """
 
 from datetime import date, datetime, timedelta
@@ -80,12 +80,22 @@ _ALL_OF_HIM = (
     "habit",
     "link_code",
     "link_try",
+    "invite_rung",
+    "invite_code",
 )
 """Tables whose rows of his go, in an order in which nothing points to what is gone."""
 _GONE = (
     Sql(
         "DELETE FROM photo_like WHERE programme_id = :programme AND photo_id IN"
         " (SELECT id FROM photo WHERE programme_id = :programme AND member_id = :member)"
+    ),
+    Sql(
+        "DELETE FROM invite_link WHERE programme_id = :programme AND code IN"
+        " (SELECT code FROM invite_code WHERE programme_id = :programme AND member_id = :member)"
+    ),
+    Sql(
+        "UPDATE referral SET user_id = 'erased-' || CAST(id AS TEXT), due_ms = NULL"
+        " WHERE programme_id = :programme AND member_id = :member"
     ),
     *(Sql(f"DELETE FROM {table} {_OF}") for table in _ALL_OF_HIM),
     Sql(
@@ -99,6 +109,10 @@ _GONE = (
 )
 """Who he was, where he was and when; what others wrote to him; what he was still to be paid."""
 _OF_ACCOUNT = (
+    Sql(
+        "DELETE FROM referral WHERE programme_id = :programme AND platform = :platform"
+        " AND user_id = :user AND member_id = 0"
+    ),
     Sql(
         "DELETE FROM question WHERE programme_id = :programme AND platform = :platform"
         " AND user_id = :user"

@@ -1,4 +1,4 @@
-"""Awards over the budget, or of one about whom something was found: they wait for a look."""
+"""Awards over the budget, odd ones, or of one about whom something was found: they wait."""
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from storage.ledger import account
 from storage.movement import Posted, Posting, Side
 
 WAITING, APPROVED, REFUSED, CANCELLED = "waiting", "approved", "refused", "cancelled"
-BY_MAX = 200
+BY_MAX, WHY_MAX = 200, 100
 
 
 class Review(NamedTuple):
@@ -33,6 +33,8 @@ class Review(NamedTuple):
     decided_by: str
     posted: int
     finding: int
+    why: str
+    """What is odd about it; nothing where it is the budget alone."""
 
 
 class DecidedError(ValueError):
@@ -42,15 +44,15 @@ class DecidedError(ValueError):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Posting).decode
 _ADD = Sql(
-    "INSERT INTO review"
-    " (programme_id, id, owner_id, key, wallet, amount, posting, made_ms, finding)"
-    " VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at, :finding)"
+    "INSERT INTO review (programme_id, id, owner_id, key, wallet, amount, posting, made_ms,"
+    " finding, why) VALUES (:programme, :id, :owner, :key, :wallet, :amount, :posting, :at,"
+    " :finding, :why)"
     " ON CONFLICT (programme_id, key) DO NOTHING"
 )
 _ID = Sql("SELECT id FROM review WHERE programme_id = :programme AND key = :key")
 _SELECT = (
     "SELECT r.id, r.owner_id, m.name, r.wallet, r.amount, r.posting, r.state, r.made_ms,"
-    " r.decided_ms, r.decided_by, r.posted, r.finding FROM review r JOIN member m"
+    " r.decided_ms, r.decided_by, r.posted, r.finding, r.why FROM review r JOIN member m"
     " ON m.programme_id = r.programme_id AND m.id = r.owner_id WHERE r.programme_id = :programme"
 )
 _GET = Sql(f"{_SELECT} AND r.id = :id")
@@ -89,7 +91,7 @@ _HAND_ON = Sql(
 )
 
 
-def queue(tx: Tx, posting: Posting, now: datetime, *, finding: int = 0) -> int:
+def queue(tx: Tx, posting: Posting, now: datetime, *, finding: int = 0, why: str = "") -> int:
     """Let an award wait for somebody to look; return its number. The same key waits once.
 
     With a `finding` about its owner it waits until that is decided.
@@ -105,6 +107,7 @@ def queue(tx: Tx, posting: Posting, now: datetime, *, finding: int = 0) -> int:
         posting=_encode(posting._replace(budget=(), caps=())).decode(),
         at=to_ms(now),
         finding=finding,
+        why=why[:WHY_MAX],
     )
     (id_,) = tx.one(_ID, programme=posting.programme_id, key=posting.key)
     return int(id_)

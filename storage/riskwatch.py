@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from content import suspicion
 from content.suspicion import Evidence
-from storage import chores, credit, findings, habits, traces
+from storage import chores, credit, findings, habits, members, traces
 from storage.books import POINTS
 from storage.chores import Chore
 from storage.db import Tx
@@ -47,9 +47,11 @@ def look_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int =
 
 def _note(tx: Tx, here: Programme, seen: Iterable[tuple[int, Evidence]], now: datetime) -> None:
     some = [*seen]
-    tx.books.load(tx, here.id, POINTS, {member for member, _ in some})
+    whose = members.known(tx, here.id, {member for member, _ in some})  # he may be another by now
+    tx.books.load(tx, here.id, POINTS, whose.values())
     for member, evidence in some:
-        findings.add(tx, here, member, evidence, now)
+        if member in whose:
+            findings.add(tx, here, whose[member], evidence, now)
 
 
 def _each(tx: Tx, here: Programme, some: list[int], day: date) -> Seen:

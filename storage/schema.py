@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from storage import planner
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration (a test compares it with the files)."""
 
 _HERE = Path(__file__).parent / "migrations"

@@ -40,6 +40,10 @@ def _number(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default="0")
 
 
+def _instant(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
 def _to(table: str, *columns: str) -> ForeignKeyConstraint:
     keys = ("programme_id", "id")
     return ForeignKeyConstraint(
@@ -432,6 +436,7 @@ review = Table(
     Column("decided_by", String(200), nullable=False, server_default=""),
     _number("posted"),
     _number("finding"),
+    Column("why", String(100), nullable=False, server_default=""),
     UniqueConstraint("programme_id", "key"),
     Index(
         "ix_review_finding",
@@ -449,9 +454,9 @@ review = Table(
     ),
     sqlite_with_rowid=False,
 )
-"""Awards over the programme's budget, or of somebody about whom a `finding` is open: `waiting`,
-then `approved` (`posted` is the posting), `refused`, or `cancelled` when what they were for was
-undone.
+"""Awards over the programme's budget, of somebody about whom a `finding` is open, or odd for what
+`why` says: `waiting`, then `approved` (`posted` is the posting), `refused`, or `cancelled` when
+what they were for was undone.
 """
 
 spent = Table(
@@ -619,6 +624,130 @@ survey_answer = Table(
 )
 """What a member has chosen, given once. Questions and choices are counted from 0; which they were,
 the `version` of the rules says."""
+
+invite_code = Table(
+    "invite_code",
+    metadata,
+    _id("programme_id"),
+    Column("code", String(16), primary_key=True),
+    _id("member_id", key=False),
+    Column("name", String(64), nullable=False, server_default=""),
+    _number("clicks"),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("told_day", Date, nullable=False, server_default="0001-01-01"),
+    Column("told", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("programme_id", "member_id", "name"),
+    Index(None, "code"),
+    sqlite_with_rowid=False,
+)
+"""What start links carry: a member's own code, or (member 0) an entrance's, by its name.
+
+`clicks` counts who has followed it for the first time; `told` the messages of `told_day` in which a
+member heard of his invitations.
+"""
+
+invite_link = Table(
+    "invite_link",
+    metadata,
+    _id("programme_id"),
+    Column("code", String(16), primary_key=True),
+    _id("group_id"),
+    Column("url", String(255), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="asked"),
+    Column("asked_ms", BigInteger, nullable=False),
+    Index(None, "programme_id", "url"),
+    sqlite_with_rowid=False,
+)
+"""A code's own invite link into a group: `asked` for, then `made` or `refused`; never revoked."""
+
+referral = Table(
+    "referral",
+    metadata,
+    _id("programme_id"),
+    _id(),
+    Column("platform", String(16), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    _id("member_id", key=False),
+    _id("inviter_id", key=False),
+    Column("code", String(16), nullable=False, server_default=""),
+    Column("way", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False, server_default=""),
+    Column("campaign", String(24), nullable=False, server_default=""),
+    _number("inviter_points"),
+    _number("invitee_points"),
+    Column("clicked_ms", BigInteger, nullable=False),
+    _instant("joined_ms"),
+    _instant("stay_ms"),
+    _instant("left_ms"),
+    Column("rejoined", Integer, nullable=False, server_default="0"),
+    _instant("activated_ms"),
+    Column("activation", String(80), nullable=False, server_default=""),
+    _instant("due_ms"),
+    Column("queued_day", Date),
+    Column("rewarded_day", Date),
+    _instant("rewarded_ms"),
+    _number("inviter_posting"),
+    _number("invitee_posting"),
+    _number("inviter_review"),
+    _number("invitee_review"),
+    Column("news", String(16), nullable=False, server_default=""),
+    _instant("news_ms"),
+    UniqueConstraint("programme_id", "platform", "user_id"),
+    Index(None, "programme_id", "member_id"),
+    Index(None, "programme_id", "inviter_id", "joined_ms"),
+    Index(None, "programme_id", "inviter_id", "rewarded_day"),
+    Index(None, "programme_id", "rewarded_day"),
+    *(
+        Index(
+            f"ix_referral_{name}",
+            "programme_id",
+            column,
+            sqlite_where=text(where),
+            postgresql_where=text(where),
+        )
+        for name, column, where in (
+            ("due", "due_ms", "due_ms IS NOT NULL"),
+            ("news", "news_ms", "news_ms IS NOT NULL"),
+            ("review", "id", "state = 'review'"),
+        )
+    ),
+    sqlite_with_rowid=False,
+)
+"""How somebody came into a programme: one row for each, whatever becomes of it.
+
+States and reasons are `content.referral`'s. The sums are those that he was promised. `stay_ms` is
+when he has stayed long enough, `due_ms` when the clock looks at it next, `queued_day` the first on
+which his inviter's room was used up; `news` is what the inviter is still to hear, from `news_ms`.
+"""
+
+invite_rung = Table(
+    "invite_rung",
+    metadata,
+    _id("programme_id"),
+    _id("member_id"),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("reward", String(24), nullable=False),
+    Column("name", String(64), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("turn", Integer, nullable=False, server_default="0"),
+    _number("posting"),
+    Column("reached_ms", BigInteger, nullable=False),
+    _instant("ended_ms"),
+    Column("ended_by", String(100), nullable=False, server_default=""),
+    Column("below", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_invite_rung_open",
+        "programme_id",
+        "reached_ms",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""A rung of the ladder that a member has reached: `open`, then `fulfilled`; `reversed` when too
+many of his invitations were taken back before that. `below` notes that of one fulfilled; `turn` is
+how often it was reached anew, `posting` what paid it."""
 
 maturing = Table(
     "maturing",

@@ -8,7 +8,7 @@ from typing import Literal
 from content import questing
 from content.privacy import BANDS
 from content.questing import Entry
-from storage import ages
+from storage import ages, invite_rewards, programmes, referrals
 from storage.db import Sql, Tx
 from storage.pairs import Act, Pair
 
@@ -28,10 +28,41 @@ _COPIES = (
         f" title, CAST(:survivor AS BIGINT) FROM honour {_HIS}"
     ),
     Sql(
+        "INSERT INTO invite_rung (programme_id, member_id, n, reward, name, state, turn, posting,"
+        " reached_ms, ended_ms, ended_by, below) SELECT programme_id, CAST(:survivor AS BIGINT), n,"
+        " reward, name, state, turn, posting, reached_ms, ended_ms, ended_by, below"
+        f" FROM invite_rung {_HIS}"
+    ),
+    Sql(
         "INSERT INTO survey_answer (programme_id, survey, question, member_id, choice, version,"
         " at_ms) SELECT programme_id, survey, question, CAST(:survivor AS BIGINT), choice,"
         f" version, at_ms FROM survey_answer {_HIS}"
     ),
+)
+_MOVES = (
+    Sql(
+        "INSERT INTO quest_help (programme_id, quest, last_day, member_id, helps) SELECT"
+        " programme_id, quest, last_day, CAST(:survivor AS BIGINT), helps FROM quest_help"
+        " WHERE programme_id = :programme AND member_id = :bound"
+        " ON CONFLICT (programme_id, quest, last_day, member_id)"
+        " DO UPDATE SET helps = quest_help.helps + excluded.helps"
+    ),
+    Sql("DELETE FROM quest_help WHERE programme_id = :programme AND member_id = :bound"),
+    Sql(
+        "UPDATE referral SET inviter_id = :survivor WHERE programme_id = :programme"
+        " AND inviter_id = :bound"
+    ),
+    Sql(
+        "UPDATE invite_code SET member_id = :survivor, name = CASE WHEN EXISTS (SELECT 1"
+        " FROM invite_code c WHERE c.programme_id = :programme AND c.member_id = :survivor"
+        " AND c.name = invite_code.name) THEN code ELSE name END"
+        " WHERE programme_id = :programme AND member_id = :bound"
+    ),
+)
+"""What is paid or followed later, by whom it will be looked for: it stays the survivor's."""
+_CAME = Sql(
+    f"SELECT {referrals.COLUMNS} FROM referral WHERE programme_id = :programme"
+    " AND member_id IN (:survivor, :bound) ORDER BY id"
 )
 _QUESTS = Sql(
     "SELECT member_id, entries FROM questing WHERE programme_id = :programme"
@@ -62,10 +93,24 @@ def hinders(tx: Tx, act: Act, one: int, other: int) -> Hindrance | None:
 
 def unite(pair: Pair) -> None:
     """Give the survivor what the bound one has done and has; the younger age of the two counts."""
-    for sql in _COPIES:
+    _unite_invitations(pair)
+    for sql in (*_COPIES, *_MOVES):
         pair.tx.run(sql, **pair.both)
     _unite_quests(pair)
     _unite_ages(pair)
+
+
+def _unite_invitations(pair: Pair) -> None:
+    """Take back what was paid for inviting oneself; the bound one is nobody's new friend now."""
+    tx, act = pair.tx, pair.act
+    here = programmes.programme(tx, act.programme_id, act.at)
+    two = {pair.survivor, pair.bound}
+    for row in tx.all(_CAME, **pair.both):
+        found = referrals.read(row)
+        if found.inviter_id in two:
+            invite_rewards.void(tx, here, found, "self", act.at)
+        elif found.member_id == pair.bound and found.due_ms is not None:
+            invite_rewards.void(tx, here, found, "existing", act.at)
 
 
 def _unite_quests(pair: Pair) -> None:

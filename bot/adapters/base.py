@@ -9,6 +9,7 @@ import msgspec
 from bot.pictures import PictureError, Pictures
 from content.message import Doing, Reply, pack, unpack
 from content.picture import Picture
+from content.startlink import complete
 from storage.outbox import Outgoing
 
 
@@ -86,11 +87,15 @@ class Adapter(ABC):
         """Return how many messages a minute a chat may get, after its first burst."""
         return self.limits.chat_per_minute
 
+    def start_address(self, payload: str) -> str:  # noqa: ARG002 - where there is such a thing
+        """Return the address that starts a private chat with the bot and hands it `payload`."""
+        return ""
+
     def fit(self, out: Outgoing) -> list[Outgoing]:
         """Return the row as the rows that this platform takes it in, one call each."""
         if out.kind == "do":
             return [out]
-        reply = unpack(out.payload)
+        reply = complete(unpack(out.payload), self.start_address)
         if not self.limits.buttons:
             reply = _buttons_as_text(reply)
         if out.kind == "tap":  # for its presser's eyes: cut rather than said to everybody

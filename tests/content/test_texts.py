@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from content import texts as module
 from content.creditrules import FREEZES, KINDS
 from content.questrules import DEEDS
+from content.referralrules import Proof
 from content.rulebook import EVENTS, PERKS, Deeds, ExpiryRules, LimitRule
 from content.texts import LOCALES, problems, texts
 from content.windows import WINDOWS
@@ -107,6 +108,8 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made = {f"top.{window}" for window in WINDOWS}
     made |= {f"who.{kind}" for kind in get_args(SenderKind) if kind != "person"}
     made |= {"help.group", "help.private"}
+    made |= {f"rung.{state}" for state in ("open", "fulfilled", "reversed")}
+    made |= {f"proof.{proof.replace('.', '_')}" for proof in get_args(Proof)}
     made |= {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
@@ -155,6 +158,7 @@ def test_nothing_is_kept_that_nobody_says() -> None:
     made = ("top.", "who.", "button.", "command.", "reason.", "chip.", "help.", "lacks.")
     made += ("earn.", "per.", "expiry.", "kind.", "quest_step.", "quest_hint.")
     made += ("title.", "weekly.", "badge.", "perk.", "finding.", "frozen.", "credit.", "about.")
+    made += ("rung.", "proof.")
     unsaid = [key for key in table if not key.startswith(made) and key not in code]
     events = {f"earn.{event.replace('.', '_')}" for event in EVENTS}
     unsaid += [key for key in table if key.startswith("earn.") and key not in events]

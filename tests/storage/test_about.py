@@ -119,6 +119,16 @@ OF_FEATURES = (
     ),
     "INSERT INTO link_code (programme_id, member_id, hash, due_ms) VALUES (:p, :m, 'h', :at)",
     "INSERT INTO link_try (programme_id, member_id, since_ms, tries) VALUES (:p, :m, :at, 1)",
+    "INSERT INTO invite_code (programme_id, code, member_id, made_ms) VALUES (:p, 'C', :m, :at)",
+    (
+        "INSERT INTO invite_rung (programme_id, member_id, n, reward, state, reached_ms)"
+        " VALUES (:p, :m, 1, 'cup', 'open', :at)"
+    ),
+    (
+        "INSERT INTO referral (programme_id, id, platform, user_id, member_id, inviter_id, way,"
+        " state, clicked_ms) VALUES (:p, 11, 'local', 'ming-secret', :m, 0, 'link', 'pending',"
+        " :at)"
+    ),
 )
 """Traces in the tables of features, one in each."""
 
@@ -219,7 +229,7 @@ def test_who_is_erased_leaves_no_name_and_no_account_anywhere(engine: Engine) ->
         assert len(full["outbox"]) == 2
         assert [row["text"] for row in full["room_message"]] == ["大家好"]
         named = {"member", "identity", "review", "consent", "age", "download"}
-        named |= {"finding", "question", "direct", "binding"}
+        named |= {"finding", "question", "direct", "binding", "referral"}
         assert {*_traces(tx, "ming-secret", "小明秘密")} == named | {"outbox", "room_message"}
     with transaction(engine) as tx:
         assert erasing.ask(tx, camp, person, NOW)

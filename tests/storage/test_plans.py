@@ -16,11 +16,13 @@ from storage.schema import migrate
 LARGE = {"account", "posting", "earning", "lot", "hold", "maturing", "member", "identity"}
 LARGE |= {"membership", "checkin", "deed", "paid_once", "spent", "review", "seal", "inbox", "gift"}
 LARGE |= {"questing", "quest_help", "survey_answer"}
+LARGE |= {"referral", "invite_code", "invite_link", "invite_rung"}
 COARSE = {"programme_id", "wallet", "platform", "shown", "state", "rule"}
 """What nearly all rows have in common."""
 WHOLE = {"audit", "proof", "rebuilding", "export", "dryrun", "pages._ALL"}
 """What is meant to read everything: proofs, exports, and what somebody does by hand."""
 WHOLE |= {"compensation._COUNT", "compensation._MOST", "compensation._KEEP", "programmes._ADOPT"}
+WHOLE |= {"invite_reports._MEMBERS", "invite_reports._KNOWN"}
 WHOLE |= {"reviews._COUNT", "reviews._COUNT_ALL", "reviews._WAITING"}
 """An index that holds nothing but what is asked for."""
 WHOLE |= {"dayboards._EARLIEST", "quests._UNREMINDED"}

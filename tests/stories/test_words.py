@@ -224,6 +224,8 @@ def test_every_button_that_is_shown_can_be_pressed(sqlite_url: str, locale: str)
         replies: list[Reply] = stage.replies()
         for button in (b for reply in replies for row in reply.buttons for b in row):
             assert button.label.strip()
+            if button.url:  # it is followed, not pressed
+                continue
             assert len(button.command.encode()) <= 64
             assert button.command.partition(" ")[0] in stage.router.commands
             waiting |= {button.command} - pressed

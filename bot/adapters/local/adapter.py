@@ -12,7 +12,7 @@ from bot.adapters.base import Adapter, Limits
 from bot.clock import Clock
 from bot.dispatcher import Dispatcher
 from bot.pictures import Pictures
-from content.message import Button, Reply
+from content.message import Button, Doing, MakeLink, Reply
 from content.picture import pack_picture
 from handlers.event import Chat, Event, Kind, Mention, Role, Sender
 from storage import room
@@ -74,13 +74,15 @@ class LocalAdapter(Adapter):
         dispatcher: Dispatcher,
         clock: Clock,
         bot_name: str,
+        address: str = "",
         pictures: Pictures | None = None,
     ) -> None:
-        """`people` are whom visitors may be, whether in the group yet or not."""
+        """`people` are whom visitors may be, in the group yet or not; `address` the server's."""
         self.pictures = pictures or Pictures()
         self.people = {person.id: person for person in people}
         self.title = title
         self.bot_name = bot_name
+        self._address = address
         self._dispatcher = dispatcher
         self._clock = clock
         self._feeds: set[Feed] = set()
@@ -234,6 +236,16 @@ class LocalAdapter(Adapter):
             if words in text:
                 text = text.replace(words, "")
                 yield Mention(words, Sender(person.id, person.name, "person", person.role))
+
+    def start_address(self, payload: str) -> str:
+        """Return the page's address that lets a stranger send this to the bot."""
+        return f"{self._address}/room?start={payload}"
+
+    async def do(self, out: Outgoing, action: Doing) -> str:
+        """Return the way into the group as its invite link. Errors: RefusedError for all else."""
+        if isinstance(action, MakeLink):
+            return f"{self._address}/room?chat=group"
+        return await super().do(out, action)
 
     async def say(self, out: Outgoing, reply: Reply) -> None:
         """Write the bot's words; the row's number makes that happen once."""

@@ -104,6 +104,10 @@ class TelegramAdapter(Adapter):
         """Return a group's budget, or a private chat's, which is one a second."""
         return self.limits.chat_per_minute if chat_id.startswith("-") else PRIVATE_PER_MINUTE
 
+    def start_address(self, payload: str) -> str:
+        """Return the deep link; nothing before Telegram has told us our name."""
+        return f"https://t.me/{self.username}?start={payload}" if self.username else ""
+
     async def connect(self) -> None:
         """Ask who we are, until Telegram answers. Errors: TokenRefusedError."""
         await self.contact.insist(self._bot.initialize)

@@ -128,7 +128,7 @@ function state(status) {
   return el("span", { class: `state state-${status}` }, icon(drawing), el("span", { class: "hidden" }, say(words)));
 }
 
-function inlineButtons(message, { onTap }) {
+function inlineButtons(message, { linkUrl, onTap }) {
   if (message.buttons.length === 0) return null;
   const rows = message.buttons.map((row) =>
     el(
@@ -136,7 +136,7 @@ function inlineButtons(message, { onTap }) {
       { class: "inline-row" },
       ...row.map(({ label, data, url }) => {
         if (url) {
-          const link = { class: "inline", href: url, target: "_blank", rel: "noopener noreferrer" };
+          const link = { class: "inline", href: linkUrl(url), target: "_blank", rel: "noopener noreferrer" };
           return el("a", link, el("bdi", {}, label));
         }
         const button = el("button", { class: "inline", type: "button" }, el("bdi", {}, label));

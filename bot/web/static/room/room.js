@@ -20,6 +20,7 @@ const places = new Map(); // one for each person and chat seen in this window
 let place = null;
 let state = null;
 let shownDay = "";
+let start = new URLSearchParams(location.search).get("start") ?? ""; // what an invitation carries
 
 const app = byId("app");
 const composer = new Composer((text) => speak(text));
@@ -33,6 +34,7 @@ const view = new LogView(
     isOwn: (from) => from.id === place.as,
     role: roleOf,
     find: (id) => (place.chat === "group" ? place.messages.get(id) : undefined),
+    linkUrl,
     pictureUrl: (id, mark) => api.pictureAddress(place.as, place.chat, id, mark),
     onTap: tap,
     onRetry: (client) => deliver(place, client),
@@ -47,6 +49,23 @@ const view = new LogView(
 function address(change) {
   const wanted = { as: place.as, chat: place.chat, lang: language, ...change };
   return `?${new URLSearchParams(wanted)}`;
+}
+
+// The way into the group that a link of the room's own shows is gone as the one who has followed it.
+function linkUrl(url) {
+  const { origin, pathname, searchParams } = new URL(url, location);
+  const ours = origin === location.origin && pathname === location.pathname;
+  return ours && searchParams.get("chat") === "group" ? address({ chat: "group" }) : url;
+}
+
+// Somebody from outside follows an invitation: he opens a private chat with the bot.
+function follow() {
+  const words = `/start ${start}`;
+  start = "";
+  const guest = state.people.find((person) => !person.in_group)?.id ?? place.as;
+  history.replaceState(null, "", address({ as: guest, chat: "private" }));
+  enter(fromAddress());
+  speak(words);
 }
 
 function fromAddress() {
@@ -109,6 +128,7 @@ async function load(here) {
     here.messages.replaceAll(answer.messages, mark);
     drawFrame();
     view.draw(here.messages);
+    if (start) follow();
   } catch {
     if (!signal.aborted) connection.broken();
   }
