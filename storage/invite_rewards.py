@@ -9,7 +9,17 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from content.referral import REVIEW, REWARDED, Signs, Verdict, in_chain, verdict, worth
-from storage import awards, invite_ladder, ledger, levels, referrals, reviews, undoing
+from storage import (
+    awards,
+    credit,
+    invite_ladder,
+    ledger,
+    levels,
+    members,
+    referrals,
+    reviews,
+    undoing,
+)
 from storage.awards import Award
 from storage.books import POINTS
 from storage.db import Sql, Tx, from_ms, to_ms
@@ -125,6 +135,9 @@ def _settle(work: _Work, found: Referral) -> None:
     if in_chain(referrals.chain(work.tx, work.here.id, found.inviter_id), found.member_id):
         _reject(work, found, "cycle")
         return
+    if _not_yet(work, found):
+        _wait(work, found)
+        return
     said = _verdict(work, found)
     if said.says == "reject":
         _reject(work, found, "risk")
@@ -139,6 +152,15 @@ def _settle(work: _Work, found: Referral) -> None:
         _review(work, found, reasons)
     else:
         _pay(work, found)
+
+
+def _not_yet(work: _Work, found: Referral) -> bool:
+    """Whether one of the two earns nothing now: he has to be verified, or his credit to recover."""
+    ours = work.here.rules
+    has = ledger.account(work.tx, work.here.id, found.inviter_id)
+    if credit.frozen(ours, has, "referral"):
+        return True
+    return ours.welcome.asks and members.is_open(work.tx, work.here.id, found.member_id)
 
 
 def _verdict(work: _Work, found: Referral) -> Verdict:

@@ -216,6 +216,7 @@ _VERIFY = Sql(
     "UPDATE member SET verified = :way, verified_ms = :at"
     " WHERE programme_id = :programme AND id = :member AND verified = 'open'"
 )
+_VERIFIED = Sql("SELECT verified FROM member WHERE programme_id = :programme AND id = :id")
 _SINCE = Sql("SELECT created_ms FROM member WHERE programme_id = :programme AND id = :id")
 _WALLETS = Sql(
     "SELECT wallet, available, pending, held, debt, total_earned, next_expiry FROM account"
@@ -305,6 +306,12 @@ def name(tx: Tx, programme_id: int, member_id: int) -> str:
     if row is None:
         raise LookupError(f"programme {programme_id} has no member {member_id}")
     return str(row[0])
+
+
+def is_open(tx: Tx, programme_id: int, member_id: int) -> bool:
+    """Whether a member still has to show that he is a person."""
+    row = tx.one(_VERIFIED, programme=programme_id, id=member_id)
+    return row is not None and row[0] == OPEN
 
 
 def since(tx: Tx, programme_id: int, member_id: int) -> datetime:
