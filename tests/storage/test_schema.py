@@ -11,10 +11,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
 
-from storage import members, schema
+from storage import members, reviews, schema
 from storage.db import DATABASE_ERRORS, open_engine
+from storage.movement import Side
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
-from tests.storage.books import day, give, member, programme, transaction, undone
+from tests.storage.books import NOW, day, give, member, posting, programme, transaction, undone
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 GROWING = {name for name, table in metadata.tables.items() if not table.info.get("reference")}
@@ -189,6 +190,24 @@ def test_rules_of_before_have_no_quests_to_hear_of(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(rows).all() == before
     assert [(row.programme_id, row.heard) for row in before] == [(camp, "")]
+
+
+def test_reviews_of_before_are_over_the_budget_alone(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        award = posting(camp, Side(member(tx, camp), "available"), 5)
+        number = reviews.queue(tx, award, NOW)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+        for name in ("referral", "invite_code", "invite_link", "invite_rung"):
+            assert not inspect(connection).has_table(name)
+    assert schema.migrate(engine) == "0008"
+    with transaction(engine) as tx:
+        known = reviews.get(tx, camp, number)
+    assert known is not None
+    assert (known.amount, known.why) == (5, "")
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
