@@ -48,7 +48,12 @@ _ADD = Sql(
     "INSERT INTO invite_code (programme_id, code, member_id, name, made_ms)"
     " VALUES (:programme, :code, :member, :name, :at) ON CONFLICT DO NOTHING"
 )
-_FIND = Sql(f"SELECT {_COLUMNS} FROM invite_code WHERE code = :code ORDER BY +programme_id LIMIT 1")
+_BY_CODE = "WHERE code = :code ORDER BY programme_id LIMIT 1"
+_FIND = Sql(
+    # told, because SQLite would rather look into every programme
+    f"SELECT {_COLUMNS} FROM invite_code INDEXED BY ix_invite_code_code {_BY_CODE}",
+    postgres=f"SELECT {_COLUMNS} FROM invite_code {_BY_CODE}",
+)
 _CLICKED = Sql(
     "UPDATE invite_code SET clicks = clicks + 1 WHERE programme_id = :programme AND code = :code"
 )

@@ -11,8 +11,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Engine, Index, UniqueConstraint, inspect, text
 
-from storage import audit, bindings, checkins, ledger, members, schema
+from storage import audit, bindings, checkins, ledger, members, reviews, schema
 from storage.db import DATABASE_ERRORS, open_engine
+from storage.movement import Side
 from storage.tables import MEMBER_BUCKETS, PROGRAMME_BUCKETS, metadata
 from tests.storage.books import (
     NOW,
@@ -21,6 +22,7 @@ from tests.storage.books import (
     give,
     member,
     offer,
+    posting,
     programme,
     transaction,
     undone,
@@ -264,6 +266,24 @@ def test_members_of_before_are_bound_to_nobody(engine: Engine) -> None:
         assert members.known(tx, camp, [one, other]) == {one: one, other: other}
         assert bindings.last(tx, camp, one) is None
         assert audit.faults(tx) == []
+
+
+def test_reviews_of_before_are_over_the_budget_alone(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        camp = programme(tx)
+        award = posting(camp, Side(member(tx, camp), "available"), 5)
+        number = reviews.queue(tx, award, NOW)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0013")
+        for name in ("referral", "invite_code", "invite_link", "invite_rung"):
+            assert not inspect(connection).has_table(name)
+    assert schema.migrate(engine) == "0013"
+    with transaction(engine) as tx:
+        known = reviews.get(tx, camp, number)
+    assert known is not None
+    assert (known.amount, known.why) == (5, "")
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

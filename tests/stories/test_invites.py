@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from content.message import MakeLink, Reply
 from content.notice import Notice
@@ -16,6 +17,7 @@ from storage.db import Tx, reading
 from storage.members import Who
 from storage.programmes import MAIN
 from storage.referrals import Referral
+from storage.talk import Talk
 from tests.stage import Stage
 from tests.storage.books import payment
 from tests.stories.test_makeup import _buttons, _publish
@@ -838,7 +840,7 @@ def test_in_a_group_it_is_brief(camp: Stage) -> None:
     (button,) = reply.buttons[0]
     assert button.url == "\ue000invite\ue001"
     stage.says("小明", "/start invite", private=True)
-    assert "我的链接" in stage.heard()
+    assert "把它发给朋友" in stage.heard()
 
 
 def test_strangers_have_no_link(yard: Stage) -> None:
@@ -919,7 +921,56 @@ def test_two_accounts_of_one_person_are_not_paid(yard: Stage) -> None:
 def test_the_rules_tell_of_it(yard: Stage) -> None:
     yard.says("小明", "规则")
     told = yard.heard()
-    assert "你得 150 积分，TA 得 75" in told
+    assert "你得 150 积分，TA 75" in told
     assert "邀请每天奖励 5 位、每月 30 位" in told
     assert "朋友 30 天内离开" in told
     assert "邀请阶梯：满 1 位 5 元优惠券 · 满 3 位 惊喜礼盒 · 满 10 位 人气徽章" in told
+
+
+# -- with quests ---------------------------------------------------------------------------------
+
+QUESTS = """version = 1
+[[quest]]
+id = "icebreak"
+name = "3日破冰"
+within_days = 3
+steps = ["introduce", "checkin", "first_interaction"]
+points = 100
+[[quest]]
+id = "bring"
+name = "带一位朋友"
+once = true
+steps = ["invite.rewarded"]
+points = 20
+"""
+
+
+def test_a_quest_that_is_finished_proves_a_friend_and_another_counts_him(engine: Engine) -> None:
+    stage = Stage(engine, document=QUESTS, talk=Talk())
+    stage.says("小明", "签到")
+    click(stage, "小红", code_of(stage, "小明"))
+    comes(stage, "小红")
+    for words in ("签到", "大家好，我是小红，住在杭州喜欢露营"):
+        stage.says("小红", words)
+    assert _activation(stage) == ""
+    stage.says("小明", "欢迎小红呀，常来玩", answers=stage.person("小红"))
+    assert _activation(stage) == "quest.icebreak"
+    had = stage.balance("小明")
+    days(stage, 7)
+    assert state(stage, "小红") == "rewarded"
+    assert stage.balance("小明") == had + 150 + 20
+    assert "带一位朋友" in "".join(stage.whispers("小明"))
+
+
+def _activation(stage: Stage) -> str:
+    found = row(stage, "小红")
+    assert found is not None
+    return found.activation
+
+
+def test_a_quest_that_is_not_asked_for_proves_nobody(engine: Engine) -> None:
+    orders = '[referral]\nactivate_by = ["order.completed"]\n'
+    stage = Stage(engine, document=f"{QUESTS}{orders}", talk=Talk())
+    stage.says("小明", "签到")
+    invited(stage, "小红", code_of(stage, "小明"))
+    assert _activation(stage) == ""
