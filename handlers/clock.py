@@ -9,7 +9,7 @@ from storage.db import Tx
 
 def with_work(tx: Tx, *, now: datetime) -> list[int]:
     """Return the programmes in which something is due, each by its own day."""
-    return sorted({*clockwork.with_work(tx, now=now), *questclock.with_work(tx)})
+    return sorted({*clockwork.with_work(tx, now=now), *questclock.with_work(tx, now)})
 
 
 def run_programme(tx: Tx, programme_id: int, *, now: datetime) -> int:
