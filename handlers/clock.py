@@ -9,7 +9,7 @@ from storage.db import Tx
 
 def with_work(tx: Tx, *, now: datetime) -> list[int]:
     """Return the programmes in which something is due, each by its own day."""
-    points, goals = clockwork.with_work(tx, now=now), questclock.with_work(tx)
+    points, goals = clockwork.with_work(tx, now=now), questclock.with_work(tx, now)
     return sorted({*points, *goals, *inviteclock.with_work(tx, now)})
 
 

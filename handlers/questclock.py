@@ -1,4 +1,4 @@
-"""What time does for quests: a group's stages are told and paid, a few at a time."""
+"""What time does for quests: a group's stages are told and paid, and members are reminded."""
 
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from content.questing import Entry
 from content.questrules import QuestRule
 from content.texts import texts
 from handlers import questing as hearing
+from handlers import questreminders
 from storage import outbox, programmes, quests
 from storage.books import POINTS
 from storage.db import Tx
@@ -19,15 +20,16 @@ PAID_MAX = 200
 """Members paid at a time: events go between."""
 
 
-def with_work(tx: Tx) -> list[int]:
-    """Return the programmes in which members have a goal."""
-    return quests.with_goals(tx)
+def with_work(tx: Tx, now: datetime) -> list[int]:
+    """Return the programmes in which members have a goal, or are to be reminded of their quests."""
+    return [*quests.with_goals(tx), *questreminders.with_work(tx, now)]
 
 
 def run(tx: Tx, programme_id: int, now: datetime) -> int:
     """Do a part of what is due for quests; return how much, 0 when all is done."""
     here = programmes.programme(tx, programme_id, now)
-    return sum(_tend(tx, here, goal, now) for goal in quests.goals(tx, here.id))
+    done = sum(_tend(tx, here, goal, now) for goal in quests.goals(tx, here.id))
+    return done or questreminders.run(tx, here, now)
 
 
 def _tend(tx: Tx, here: Programme, goal: Goal, now: datetime) -> int:

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from handlers import questclock
 from handlers.event import Chat
+from storage import quests
 from storage.programmes import MAIN
 from tests.stage import Stage
 from tests.stories.test_makeup import _publish
@@ -91,7 +92,7 @@ def test_all_groups_hear_of_a_stage_and_a_new_month_begins_anew(engine: Engine) 
 
 
 def _goals(stage: Stage) -> list[int]:
-    (outcome,) = stage.worker.run([questclock.with_work])
+    (outcome,) = stage.worker.run([quests.with_goals])
     return outcome.value
 
 
