@@ -347,8 +347,7 @@ def test_values_that_do_not_fit_together_are_refused(body: str, said: str) -> No
         (_earn("points = 1\nproof = { new_clicks_min = 1 }"), "earn.buy.proof"),
         ("[redeem]\npool = { deadline_h = 24 }", "redeem.pool"),
         ("[redeem.gift]\nper_day = 3", "redeem.gift.per_day"),
-        *((f"[{section}]", section) for section in ("referral", "alerts")),
-        *((f"[{section}]", section) for section in ("referrals", "credit", "alerts")),
+        *((f"[{section}]", section) for section in ("referrals", "alerts")),
         ("[[shop]]\nid = 'x'", "shop"),
     ],
 )
