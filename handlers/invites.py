@@ -209,9 +209,10 @@ def _no_news(ctx: Context, here: Programme, member_id: int | None) -> Why | None
     return "former" if member_id is not None or known_before(ctx, here) else None
 
 
-def known_before(ctx: Context, here: Programme) -> bool:  # noqa: ARG001 - for the erased
+def known_before(ctx: Context, here: Programme) -> bool:
     """Whether somebody was a member who has been forgotten since."""
-    return False
+    who = ctx.event.who
+    return tombstones.remembers(ctx.tx, here.id, (who.platform, who.user_id))
 
 
 def _stands(ctx: Context, code: Code) -> bool:

@@ -22,7 +22,9 @@ def joined(ctx: Context) -> None:
         return
     known = members.find(ctx.tx, ctx.programme.id, ctx.event.who, ctx.group.id)
     if known is not None and known.state == "active":
-        return  # Telegram tells it twice, or he has spoken before it did
+        # Telegram tells it twice, the second time with the link; or he has spoken before it did
+        invites.came(ctx, known, new=False)
+        return
     member = members.take_in(
         ctx.tx,
         ctx.programme.id,

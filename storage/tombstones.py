@@ -43,6 +43,12 @@ def until(tx: Tx, programme_id: int, member_id: int) -> int | None:
     return max((row[0] for row in found if row), default=None)
 
 
+def remembers(tx: Tx, programme_id: int, who: Identity) -> bool:
+    """Whether the one behind an account was here before, and has been erased since."""
+    mark_ = _mark(tx, programme_id, who)
+    return bool(tx.secret) and tx.one(_GET, programme=programme_id, mark=mark_) is not None
+
+
 def returned(tx: Tx, programme_id: int, member_id: int) -> bool:
     """Whether a member has been here before: what is paid to newcomers is not paid to him again."""
     return until(tx, programme_id, member_id) is not None

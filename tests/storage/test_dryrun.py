@@ -7,17 +7,17 @@ from random import Random
 import pytest
 from sqlalchemy import Engine, insert, select, text
 
-from content.rulebook import Rulebook, read_rulebook, shipped_document
+from content.rulebook import Rulebook, read_rulebook
 from storage import ledger, rulebooks
 from storage.db import Tx, open_engine, reading
 from storage.dryrun import DAYS, DryRun, Line, Moved, dry_run
 from storage.movement import Side
 from storage.programmes import MAIN
 from storage.tables import posting as postings
-from tests.stage import NOON, Stage
+from tests.stage import NOON, Stage, without_quests
 from tests.storage.books import posting, undone
 
-SHIPPED = shipped_document()
+SHIPPED = without_quests()  # what they pay is no part of it
 PEOPLE = ("小明", "小红", "老王")
 STREAKS = SHIPPED.replace("every = 7, bonus = 0.20", "every = 3, bonus = 0.5")
 
