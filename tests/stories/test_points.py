@@ -232,6 +232,7 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
         "top month here",
         "top all here",
         "checkin",
+        "top week talk here",
     ]
     event = room.event("小明", "top month here", kind="tap")
     (outcome,) = room.play(event)
@@ -248,6 +249,7 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
         "top lastweek here",
         "top all here",
         "checkin",
+        "top month talk here",
     ]
 
 
@@ -272,6 +274,7 @@ def test_the_shipped_rules_are_told_briefly(stage: Stage) -> None:
 · 晒单（发图写上「晒单」）：10 积分，每天最多 1 次
 · 帖子被选为精华：30 积分，每天最多 2 次
 · 等级看最近 365 天得到的积分，花掉也算：白银 500 起（积分 ×1.1） · 黄金 3000 起（积分 ×1.2）
+· 黄金还可以：每天可送的积分和份数翻倍
 · 每月消费返利（返利币）：满 300 元返 1% · 满 1000 元返 1.5%
 · 互送积分：赠送 小明 20。每天最多 3 份、共 200 积分，24 小时没收下就退回；收到的不再转送
 · 送的和收的都要来满 14 天；一天之内不回赠
