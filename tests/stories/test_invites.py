@@ -787,7 +787,9 @@ def test_the_board_of_invitations_shows_whose_friends_stay(camp: Stage) -> None:
     rewarded(stage)
     rewarded(stage, "阿杰")
     stage.heard()
-    for words in ("邀请榜", "排行 月 邀请", "/top all invite", "排行邀请"):
+    stage.says("小明", "邀请榜")
+    assert "🥇 小明 · 1 位" in stage.heard()  # the other one has stayed since last week
+    for words in ("邀请榜 月", "排行 月 邀请", "/top all invite", "排行总邀请"):
         stage.says("小明", words)
         told = stage.heard()
         assert "🥇 小明 · 2 位" in told, words
