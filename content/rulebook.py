@@ -62,9 +62,9 @@ PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 Perk = Literal["gift_quota_2x"]
 """What a level can bring: only what does something is known, so that nothing empty is promised."""
 PERKS: tuple[Perk, ...] = get_args(Perk)
-Deeds = Literal["checkin", "streak", "talk", "gift", "order", "title"]
+Deeds = Literal["checkin", "streak", "talk", "gift", "invite", "order", "title"]
 """What a badge can be for: days checked in, in all or in a row; messages that counted; gifts that
-were accepted; orders; weeks with a title of the board."""
+were accepted; invitations that were rewarded; orders; weeks with a title of the board."""
 Downgrade = Literal["none", "one_down", "balance_based"]
 Visibility = Literal["public", "members", "private"]
 DOWNGRADES: tuple[Downgrade, ...] = get_args(Downgrade)

@@ -47,8 +47,15 @@ _WORDS = {
     "上月": "lastmonth",
 }
 _CHECKIN = "签到"  # pays by the category that the rules say
-_KIND_WORDS = ("热聊", "消费", "互动", "日常", _CHECKIN)
-_OF: dict[str, Of] = {"talk": "talk", "热聊": "talk", "spend": "spend"}
+_KIND_WORDS = ("热聊", "邀请", "消费", "互动", "日常", _CHECKIN)
+_OF: dict[str, Of] = {
+    "talk": "talk",
+    "热聊": "talk",
+    "invite": "invite",
+    "邀请": "invite",
+    "spend": "spend",
+}
+_COUNTS: dict[Of, str] = {"talk": "top.messages", "invite": "top.friends"}
 _BANDS = ((0.1, "top.band_high"), (0.4, "top.band_middle"), (1.0, "top.band_low"))
 """What is told of purchases instead of amounts: up to which part of the board one stands."""
 _MEDALS = {1: "🥇", 2: "🥈", 3: "🥉"}
@@ -80,13 +87,14 @@ class _Asked(NamedTuple):
         "上周榜": "lastweek",
         "上月榜": "lastmonth",
         "热聊榜": "热聊",
+        "邀请榜": "邀请",
         "消费榜": "消费",
         "互动榜": "互动",
     },
     english=("leaderboard",),
 )
 def top(ctx: Context) -> Reply:
-    """Show who leads: day, week, month, all, lastweek, lastmonth; talk, spend, or by kind."""
+    """Show who leads: day, week, month, all, lastweek, lastmonth; talk, invite, spend or kind."""
     words = ctx.args.lower().split()
     here = words[-1:] == [_HERE]
     asked = _asked(ctx, words[:-1] if here else words)
@@ -190,8 +198,8 @@ def _place(
 
 def _amount(ctx: Context, place: Place, total: int, asked: _Asked) -> str:
     """Return what stands beside a name; of purchases only where among the others it is."""
-    if asked.of == "talk":
-        return ctx.texts.say("top.messages", n=place.points)
+    if asked.of in _COUNTS:
+        return ctx.texts.say(_COUNTS[asked.of], n=place.points)
     if asked.of == "spend":
         return ctx.texts.say(next(key for part, key in _BANDS if place.rank <= part * total + 1))
     return str(place.points)
@@ -204,22 +212,23 @@ def _own(ctx: Context, board: Board, asked: _Asked) -> str:
             return ctx.texts.say("top.spend_absent", **who)
         band = _amount(ctx, own, board.total, asked)
         return ctx.texts.say("top.spend_own", **who, rank=own.rank, total=board.total, band=band)
-    if own is None and (asked.kind or asked.of == "talk" or asked.window in _PAST):
+    if own is None and (asked.kind or asked.of in _COUNTS or asked.window in _PAST):
         return ctx.texts.say("top.absent", **who)
     if own is None:
         return ctx.texts.say("top.unranked", **who)
-    values = {**who, "rank": own.rank, "total": board.total, "points": own.points}
+    count = _amount(ctx, own, board.total, asked)
+    values = {**who, "rank": own.rank, "total": board.total, "points": own.points, "count": count}
     if not own.rank and ctx.event.sender.role == "owner":
         return ctx.texts.say("top.aside", **who)
     key = "top.own" if own.rank else "top.hidden"
-    return ctx.texts.say(f"{key}_talk" if asked.of == "talk" else key, **values)
+    return ctx.texts.say(f"{key}_count" if asked.of in _COUNTS else key, **values)
 
 
 def _tabs(ctx: Context, shown: _Asked) -> Buttons:
     """Offer the other windows, of the same kind, and what helps somebody who is not there.
 
     A check-in does where it counts; beside the board of another kind of deed stands that of all,
-    and beside that the one of talk.
+    and beside that those of talk and invitations, where the rules pay for them.
     """
     tabs = (shown._replace(window=window) for window in _TABS if window != shown.window)
     row = tuple(
@@ -230,7 +239,9 @@ def _tabs(ctx: Context, shown: _Asked) -> Buttons:
         label = ctx.texts.say("button.top_points")
         return (row, (Button(label, f"top {shown.window} {_HERE}"),))
     below = [] if shown.window in _PAST else [ctx.button("checkin")]
-    if ctx.rules.activity.points and not shown.kind:
-        label = ctx.texts.say("button.top_talk")
-        below.append(Button(label, f"top {shown.window} talk {_HERE}"))
+    others = {"talk": ctx.rules.activity.points, "invite": ctx.rules.referral.inviter}
+    for of, pays in others.items() if not shown.kind else ():
+        if pays:
+            label = ctx.button(f"top {of}").label
+            below.append(Button(label, f"top {shown.window} {of} {_HERE}"))
     return (row, tuple(below)) if below else (row,)

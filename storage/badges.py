@@ -18,7 +18,7 @@ from storage.programmes import Programme
 
 _CHORE = "badges"
 _DONE = -1
-_NAME_MAX, _EMOJI_MAX = 24, 16
+_ID_MAX, _NAME_MAX, _EMOJI_MAX = 24, 24, 16
 _COLUMNS = "(programme_id, member_id, badge, day, name, emoji)"
 _GRANT = Sql(
     f"INSERT INTO badge {_COLUMNS} VALUES (:programme, :member, :badge, :day, :name, :emoji)"
@@ -73,6 +73,17 @@ def checked_in(tx: Tx, here: Programme, member_id: int, before: int, day: date) 
         *reach(tx, here, member_id, "checkin", (days - 1, days), day),
         *reach(tx, here, member_id, "streak", (before, now["streak"]), day),
     ]
+
+
+def give(tx: Tx, programme_id: int, member_id: int, badge: Badge) -> bool:
+    """Give a member a badge that some other rule brings; False when he has it already."""
+    values = {
+        "badge": badge.id[:_ID_MAX],
+        "day": badge.day,
+        "name": badge.name[:_NAME_MAX],
+        "emoji": badge.emoji[:_EMOJI_MAX],
+    }
+    return tx.send(_GRANT, programme=programme_id, member=member_id, **values).count == 1
 
 
 def reach(  # noqa: PLR0917 - where, who, what, from what to what, when

@@ -15,9 +15,9 @@ MORE = 10
 """So many more of the best are kept, for those who hide meanwhile."""
 
 
-Of = Literal["points", "talk", "spend"]
-"""What a board of days counts: points, messages, or points for what was bought. On that last one
-stand those alone who have asked for it."""
+Of = Literal["points", "talk", "invite", "spend"]
+"""What a board of days counts: points, messages, invitations that were rewarded and stand, or
+points for what was bought. On that last one stand those alone who have asked for it."""
 
 
 class Span(NamedTuple):
@@ -36,6 +36,7 @@ class _Source(NamedTuple):
     owner: str
     number: str
     rows: str = ""
+    day: str = "day"
 
 
 _EARNED = "earning", "owner_id", "points"
@@ -43,10 +44,19 @@ _ALL = _Source(*_EARNED, " AND wallet = 'points' AND kind <> 'import'")
 """What members brought from elsewhere was earned on no day here."""
 _BY_KIND = _Source(*_EARNED, " AND wallet = 'points' AND kind = :kind")
 _TALK = _Source("talked", "member_id", "messages")
+_INVITE = _Source(
+    "referral", "inviter_id", "1", " AND state = 'rewarded' AND inviter_id > 0", "rewarded_day"
+)
+_SOURCES = (_ALL, _BY_KIND, _TALK, _INVITE)
+
+
+_OTHERS: dict[Of, _Source] = {"talk": _TALK, "invite": _INVITE}
 
 
 def _source(span: Span) -> _Source:
-    return _TALK if span.of == "talk" else _BY_KIND if span.kind else _ALL
+    if span.of in _OTHERS:
+        return _OTHERS[span.of]
+    return _BY_KIND if span.kind else _ALL
 
 
 SPEND: Shown = (0, 1, 2)
@@ -54,7 +64,7 @@ SPEND: Shown = (0, 1, 2)
 _SUMS = (
     "WITH t AS MATERIALIZED (SELECT {s.owner} AS owner_id,"
     " CAST(SUM({s.number}) AS BIGINT) AS points FROM {s.table}"
-    " WHERE programme_id = :programme AND day >= :first AND day <= :last"
+    " WHERE programme_id = :programme AND {s.day} >= :first AND {s.day} <= :last"
     "{s.rows} GROUP BY {s.owner} HAVING SUM({s.number}) > 0),"
     " u AS (SELECT owner_id, points FROM t WHERE {stands})"
     " SELECT * FROM (SELECT owner_id, points, 0 AS many FROM u"
@@ -85,7 +95,7 @@ _COUNT = {
         _SUMS.format(s=source, stands=sqlite), postgres=_SUMS.format(s=source, stands=postgres)
     )
     for shown, (sqlite, postgres) in _STANDS.items()
-    for source in (_ALL, _BY_KIND, _TALK)
+    for source in _SOURCES
 }
 _NAMES = (
     "SELECT m.id, m.name, a.shown, m.spend_wish FROM member m"
@@ -95,20 +105,21 @@ _NAMES = (
 _NAMED = Sql(f"{_NAMES} IN (SELECT value FROM json_each(:ids))", postgres=f"{_NAMES} = ANY(:ids)")
 _MINE = (
     "SELECT CAST(COALESCE(SUM({s.number}), 0) AS BIGINT) FROM {s.table}"
-    " WHERE programme_id = :programme AND {s.owner} = :member AND day {days}{s.rows}"
+    " WHERE programme_id = :programme AND {s.owner} = :member AND {s.day} {days}{s.rows}"
 )
 _OWN = {
     source: Sql(
         _MINE.format(days="IN (SELECT value FROM json_each(:days))", s=source),
         postgres=_MINE.format(days="= ANY(:days)", s=source),
     )
-    for source in (_ALL, _BY_KIND, _TALK)
+    for source in _SOURCES
 }
 _EARLIEST = {
     "earning": Sql(
         "SELECT MIN(day) FROM earning WHERE programme_id = :programme AND wallet = 'points'"
     ),
     "talked": Sql("SELECT MIN(day) FROM talked WHERE programme_id = :programme"),
+    "referral": Sql("SELECT MIN(rewarded_day) FROM referral WHERE programme_id = :programme"),
 }
 
 

@@ -5,14 +5,17 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from content import referral
-from content.referralrules import RungRule
-from storage import awards, undoing
+from content.referralrules import BADGE, RungRule
+from storage import awards, badges, undoing
+from storage.badges import Badge
 from storage.db import Sql, Tx, to_ms
 from storage.movement import ISSUED, GoneError, Posting, Side
 from storage.programmes import Programme
 from storage.undoing import Undo
 
 OPEN, FULFILLED, REVERSED = "open", "fulfilled", "reversed"
+EMOJI = "🎪"
+"""Of the badges that are worn for invitations."""
 
 
 class Rung(NamedTuple):
@@ -95,6 +98,9 @@ def climb(tx: Tx, here: Programme, member_id: int, today: date, now: datetime) -
             name=rung.called(here.locale),
             at=to_ms(now),
         )
+        if row is not None and rung.reward.startswith(BADGE):
+            worn = Badge(rung.reward.removeprefix(BADGE), today, rung.called(here.locale), EMOJI)
+            badges.give(tx, here.id, member_id, worn)
         if row is not None and rung.points:
             posting = _pay(tx, here, member_id, rung, row[0], today, now)
             tx.run(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from content.referral import REVIEW, REWARDED, Signs, Verdict, in_chain, verdict, worth
 from storage import (
     awards,
+    badges,
     credit,
     invite_ladder,
     ledger,
@@ -250,6 +251,7 @@ def _close(work: _Work, found: Referral) -> None:
     )
     if paid:
         work.rewarded.append(found)
+        badges.count(work.tx, work.here, found.inviter_id, "invite", work.today)
         invite_ladder.climb(work.tx, work.here, found.inviter_id, work.today, work.now)
 
 

@@ -88,7 +88,7 @@ BADGE = '[[badge]]\nid = "a"\nname = "早"\nemoji = "🌅"\nwhen = {{ what = "{}
     [
         (BADGE.format("streak", 0), "badge.a.when.n = 0: must be a whole number from 1"),
         (BADGE.format("streak", -7), "badge.a.when.n"),
-        (BADGE.format("invite", 1), "badge.a.when.what = 'invite': must be one of 'checkin'"),
+        (BADGE.format("redeem", 1), "badge.a.when.what = 'redeem': must be one of 'checkin'"),
         (BADGE.format("talk", 1).replace("🌅", "早安"), "badge.a.emoji = '早安': must be an emoji"),
         (BADGE.format("talk", 1).replace("🌅", "🌅 🌅"), "badge.a.emoji"),
         (BADGE.format("talk", 1) * 2, "badge.a.id = 'a': must be an id that nothing else has"),

@@ -114,7 +114,7 @@ def test_every_key_that_code_puts_together_exists() -> None:
     made |= {f"per.{per}" for per in _choices(LimitRule, "per")}
     made |= {f"expiry.{base}" for base in _choices(ExpiryRules, "base")}
     windows = (*WINDOWS, "lastweek", "lastmonth")
-    made |= {f"top.{of}_{window}" for of in ("talk", "spend") for window in windows}
+    made |= {f"top.{of}_{window}" for of in ("talk", "invite", "spend") for window in windows}
     made |= {f"title.{title}" for title in TITLES} | {f"weekly.{title}" for title in TITLES}
     made |= {f"badge.{what}" for what in get_args(Deeds)} | {f"perk.{perk}" for perk in PERKS}
     made |= {f"finding.{kind}" for kind in (*KINDS, "together", "feeder")} - {

@@ -138,6 +138,8 @@ def test_a_forged_tap_makes_no_board_of_another_message(room: Stage) -> None:
         ("排行 上月 热聊", "💬 上月热聊榜"),
         ("排行热聊", "💬 本周热聊榜"),
         ("/top month talk", "💬 本月热聊榜"),
+        ("邀请榜", "🎪 本周邀请榜"),
+        ("排行 邀请 上月", "🎪 上月邀请榜"),
         ("互动榜", "🏆 本周积分榜 · 互动"),
         ("/top all social", "🏆 积分总榜 · 互动"),
         ("/top Shopping MONTH", "🛍 本月消费榜"),
@@ -151,12 +153,12 @@ def test_a_board_is_named_by_its_days_and_its_kind(room: Stage, words: str, titl
 @pytest.mark.parametrize(
     ("words", "helps"),
     [
-        ("排行", ["checkin", "top week talk here"]),
+        ("排行", ["checkin", "top week talk here", "top week invite here"]),
         ("排行 日常", ["checkin"]),
         ("排行 消费", ["top week here"]),
         ("排行 月 互动", ["top month here"]),
         ("排行 上周 消费", ["top lastweek here"]),
-        ("上周榜", ["top lastweek talk here"]),
+        ("上周榜", ["top lastweek talk here", "top lastweek invite here"]),
         ("上月榜 日常", []),
         ("热聊榜 月", ["top month here"]),
     ],
@@ -168,7 +170,7 @@ def test_under_a_board_stands_what_helps_there(room: Stage, words: str, helps: l
     if helps and helps[-1].startswith("top"):
         room.taps("小明", helps[-1])
         title = room.heard().splitlines()[0]
-        assert ("热聊" if "talk" in helps[-1] else "积分") in title
+        assert ("邀请" if "invite" in helps[-1] else "积分") in title
 
 
 @pytest.mark.parametrize(

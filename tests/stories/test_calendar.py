@@ -199,7 +199,7 @@ def test_a_card_says_in_words_what_it_shows(stage: Stage) -> None:
         "🏅 本月第 1 名",
         "🏕 2026-03-04 加入，今天是第 3 天",
     ]
-    assert [b.command for b in reply.buttons[0]] == ["calendar", "points", "top month"]
+    assert [b.command for b in reply.buttons[0]] == ["calendar", "badges", "top month"]
 
 
 def test_a_newcomer_has_a_card_at_once(stage: Stage) -> None:

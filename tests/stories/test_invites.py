@@ -768,6 +768,45 @@ def test_points_of_a_rung_are_paid_at_once_and_go_back(camp: Stage) -> None:
     assert stage.balance("小明") == 5 + 150 + 40
 
 
+def test_a_badge_of_a_rung_and_of_the_rules_is_worn_and_stays(camp: Stage) -> None:
+    stage = camp
+    rung = '[{ n = 1, reward = "badge-friend", name = "引路人" }]'
+    badge = 'id = "host"\nname = "东道主"\nemoji = "🍵"\nwhen = { what = "invite", n = 1 }'
+    _publish(stage, f"{RULES}ladder = {rung}\n[[badge]]\n{badge}\n")
+    rewarded(stage)
+    goes(stage, "小红")  # what was paid goes back, what was worn does not
+    stage.heard()
+    stage.says("小明", "徽章")
+    told = stage.heard()
+    assert "🎪 引路人 · " in told
+    assert "🍵 东道主 · " in told
+
+
+def test_the_board_of_invitations_shows_whose_friends_stay(camp: Stage) -> None:
+    stage = camp
+    rewarded(stage)
+    rewarded(stage, "阿杰")
+    stage.heard()
+    stage.says("小明", "邀请榜")
+    assert "🥇 小明 · 1 位" in stage.heard()  # the other one has stayed since last week
+    for words in ("邀请榜 月", "排行 月 邀请", "/top all invite", "排行总邀请"):
+        stage.says("小明", words)
+        told = stage.heard()
+        assert "🥇 小明 · 2 位" in told, words
+        assert "👉 小明：第 1 名（共 1 人），2 位" in told
+    stage.says("阿杰", "邀请榜")
+    assert "👉 阿杰：不在这张榜上" in stage.heard()
+    goes(stage, "小红")
+    stage.heard()
+    stage.says("小明", "邀请榜 月")
+    (reply,) = stage.replies()
+    assert "🥇 小明 · 1 位" in reply.text
+    assert reply.text.startswith("🎪 本月邀请榜")
+    stage.says("小明", "隐身")
+    stage.says("阿杰", "邀请榜")
+    assert "🥇" not in stage.heard()
+
+
 # -- campaigns, entrances, words -----------------------------------------------------------------
 
 CAMPAIGN = f"""{RULES}

@@ -233,6 +233,7 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
         "top all here",
         "checkin",
         "top week talk here",
+        "top week invite here",
     ]
     event = room.event("小明", "top month here", kind="tap")
     (outcome,) = room.play(event)
@@ -249,6 +250,8 @@ def test_tabs_take_the_place_of_the_board(room: Stage) -> None:
         "top lastweek here",
         "top all here",
         "checkin",
+        "top month talk here",
+        "top month invite here",
     ]
 
 
