@@ -21,6 +21,7 @@ from storage import (
     outbox,
     programmes,
     referrals,
+    tombstones,
 )
 from storage.invite_codes import Code, Way
 from storage.members import Member

@@ -31,6 +31,10 @@ WHOLE |= {"doubles._ONCE_OF", "pairs._EARNED"}
 """The first entry of an index, and the next one as often as there are rules, or days."""
 WHOLE |= {f"joining._{name}" for name in ("PENDING", "HELD", "WAITING", "RECEIVED", "SPENT")}
 """An index of what is open alone, for what a member does twice a month at most."""
+WHOLE |= {"credit._LACKING", "dayboards._COUNT", "erasing._OPEN_GIFTS"}
+"""An index of those alone who lack credit, want to stand there, or are open."""
+WHOLE |= {"erasing._GONE", "reviews._OF", "uniting._COPIES", "uniting._MOVES"}
+"""What is done once for a member who goes, or becomes one with another."""
 LISTS = {"owners", "keys", "orders", "ids", "days", "pairs", "people"}
 _STEP = re.compile(r"(?:SEARCH|SCAN) (\w+)(?: USING .*?\((.*)\))?")
 
