@@ -198,7 +198,8 @@ def parted(both: Counts, other: Counts) -> Counts:
         in_day = _minus(in_day, other.in_day)
     if (other.day.year, other.day.month) == (last.year, last.month):
         in_month = _minus(in_month, other.in_month)
-    return Counts(last, in_day, in_month, _minus(ever, other.ever))
+    left = {what: times for what, times in _minus(ever, other.ever).items() if times}
+    return Counts(last, in_day, in_month, left)
 
 
 def _minus(sums: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:

@@ -165,7 +165,7 @@ def pay(
         raise CompensationError(f"run {number} is {run.state}, it has not begun")
     lines = tx.all(_UNPAID, programme=here.id, run=number, after=after, most=most)
     whose = members.known(tx, here.id, [member_id for member_id, _ in lines])
-    postings = [_posting(here, run, now, line, whose[line[0]]) for line in lines]
+    postings = [_posting(here, run, now, line, whose.get(line[0], line[0])) for line in lines]
     results = ledger.post_many(tx, postings)
     done, failed, points = [], [], 0
     for (member_id, _), result in zip(lines, results, strict=True):

@@ -28,6 +28,7 @@ WRONG = [
     ("DATABASE_URL", "mysql://root@host/x", "mysql is not supported"),
     ("DATABASE_URL", "postgres://u:s3cret-Word@host/x", "postgres is not supported"),
     ("DATABASE_URL", "postgresql+psycopg://u:p@s3cret-Word:s3cret-Word@host/x", ""),
+    ("SECRET_KEY", "s3cret-Word", "has fewer than"),
     ("REDIS_URL", "http://:s3cret-Word@host", "is no Redis URL"),
     ("TIMEZONE", "Beijing", "is no IANA time zone"),
     ("TIMEZONE", "../../etc/passwd", "is no IANA time zone"),

@@ -335,7 +335,10 @@ def test_rules_that_cannot_be_read_cost_their_own_programme_only(engine: Engine)
             now=house.now(),
         )
         tx.run(
-            Sql("INSERT INTO rulebook VALUES (:id, 2, 'nonsense', 'me', '', 0, 0)"),
+            Sql(
+                "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+                " effective_ms) VALUES (:id, 2, 'nonsense', 'me', '', 0, 0)"
+            ),
             id=group.programme_id,
         )
 

@@ -112,6 +112,7 @@ def test_a_raid_begins_once(engine: Engine, group: int) -> None:
         assert arrivals.end_raid(tx, MAIN, group) is None
 
 
+@pytest.mark.usefixtures("group")
 def test_an_answer_pressed_twice_at_once_counts_once(engine: Engine) -> None:
     with transaction(engine) as tx:
         rulebooks.publish(

@@ -23,7 +23,7 @@ def test_somebody_new_becomes_a_member_with_an_empty_account(engine: Engine) -> 
         group = _group(tx, camp, "-1")
         assert members.find(tx, camp, MING, group) is None
         made = members.arrive(tx, camp, group, MING, NOW)
-        assert made[1:] == ("小明", "active", 0, 0, 0, 0, 0, None, 0)
+        assert made[1:10] == ("小明", "active", 0, 0, 0, 0, 0, None, 0)
         found = members.arrive(tx, camp, group, MING, NOW)
         assert found.id == made.id
         for table in ("member", "identity", "account", "membership"):

@@ -46,7 +46,12 @@ def test_a_programme_that_does_not_exist_is_an_error(engine: Engine) -> None:
 def test_rules_that_cannot_be_read_name_their_programme_and_version(engine: Engine) -> None:
     with transaction(engine) as tx:
         programmes.create(tx, 601, "营", DEFAULTS, NOW)
-        tx.core.execute(text("INSERT INTO rulebook VALUES (601, 2, 'version = 9', 'me', '', 0, 0)"))
+        tx.core.execute(
+            text(
+                "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+                " effective_ms) VALUES (601, 2, 'version = 9', 'me', '', 0, 0)"
+            )
+        )
         with pytest.raises(RulebookError, match="programme 601, version 2"):
             programmes.programme(tx, 601, NOW)
 

@@ -168,7 +168,10 @@ def test_rules_broken_by_hand_can_be_replaced(engine: Engine) -> None:
     with transaction(engine) as tx:
         camp = programme(tx)
         tx.core.execute(
-            text(f"INSERT INTO rulebook VALUES ({camp}, 2, 'nonsense', 'me', '', 0, 0)")
+            text(
+                f"INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+                f" effective_ms) VALUES ({camp}, 2, 'nonsense', 'me', '', 0, 0)"
+            )
         )
         assert _publish(tx, camp, SHIPPED) == 3
         assert _points(tx, camp, NOW) == 5
@@ -213,7 +216,10 @@ def test_serving_the_rules_reads_one_row_by_its_key(engine: Engine) -> None:
     with transaction(engine) as tx:
         programmes.create(tx, 5, "营", Defaults("UTC", "en"), datetime(2020, 1, 1, tzinfo=UTC))
         rows = [{"v": v, "d": f"version = 1 # {v}"} for v in range(2, 2_000)]
-        statement = "INSERT INTO rulebook VALUES (5, :v, :d, 'me', '', 0, 0)"
+        statement = (
+            "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+            " effective_ms) VALUES (5, :v, :d, 'me', '', 0, 0)"
+        )
         tx.core.execute(text(statement), rows)
         if engine.dialect.name == "postgresql":
             tx.core.execute(text("ANALYZE rulebook"))

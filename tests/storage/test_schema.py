@@ -350,7 +350,10 @@ def test_the_database_itself_refuses_nonsense(engine: Engine) -> None:
         "UPDATE account SET debt = 1 WHERE owner_id <> 0",
         "INSERT INTO membership (programme_id, group_id, member_id, joined_ms) VALUES (1, 1, 1, 0)",
         "INSERT INTO identity (programme_id, platform, user_id, member_id) VALUES (1, 'x', 'y', 9)",
-        "INSERT INTO rulebook VALUES (1, 1, NULL, 'x', '', 0, 0)",
+        (
+            "INSERT INTO rulebook (programme_id, version, document, author, note, created_ms,"
+            " effective_ms) VALUES (1, 1, NULL, 'x', '', 0, 0)"
+        ),
     ):
         with undone(engine) as tx, pytest.raises(DATABASE_ERRORS):
             tx.core.execute(text(change))
