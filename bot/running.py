@@ -26,6 +26,7 @@ from handlers.greeting import run_due
 from scheduler.heartbeat import TIDY_EVERY_MIN, Heartbeat
 from scheduler.housekeeping import tidy
 from storage import arrivals, audit, proof, reviews
+from storage.books import RaceError
 from storage.db import DATABASE_ERRORS, Tx, reading
 from storage.inbox import FORGET_MAX
 from storage.lock import Lock, LockedError
@@ -129,7 +130,7 @@ class App:
         for programme_id in await self.dispatcher.run(partial(with_work, now=self.clock())):
             try:  # each by itself: one with broken rules does not stop the clock of the others
                 await self._do_all_of(programme_id)
-            except (LookupError, ValueError, LedgerError) as error:
+            except (LookupError, ValueError, LedgerError, RaceError) as error:
                 _log.error("what is due in programme %d fails: %s", programme_id, error)
         await self._do_each(weekly.due, weekly.announce)
         await self._do_each(tags.due, tags.look)
@@ -149,7 +150,7 @@ class App:
             job = partial(run_due, programme_id=programme_id, group_id=group_id, now=self.clock())
             try:
                 await self.dispatcher.run(job)
-            except (LookupError, ValueError) as error:
+            except (LookupError, ValueError, RaceError) as error:
                 _log.error("nobody is greeted in programme %d: %s", programme_id, error)
 
     async def _do_each(
@@ -164,7 +165,7 @@ class App:
 
             try:
                 await self.dispatcher.run(job)
-            except (LookupError, ValueError, LedgerError) as error:
+            except (LookupError, ValueError, LedgerError, RaceError) as error:
                 _log.error("%s in programme %d fails: %s", do.__name__, programme_id, error)
 
     async def _do_all_of(self, programme_id: int) -> None:

@@ -58,10 +58,6 @@ def worse(old: Rulebook, new: Rulebook) -> tuple[str, ...]:
     return tuple(sorted(less))
 
 
-def _keys(rules: Rulebook) -> dict[str, Value]:
-    return dict(_flat(rules.model_dump(by_alias=True)))
-
-
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Value]]:
     """Yield keys and plain values; an entry of a list is named by its id, else by its number."""
     if isinstance(value, dict):

@@ -115,8 +115,10 @@ def _look_up(
     named = {(n.platform, n.user_id) for n in fresh if n.platform and n.user_id}
     work.people = members.by_identity(tx, here.id, named) if named else {}
     ids = {int(n.member_id) for n in fresh if n.member_id}
-    ids |= {deed.member_id for of_order in work.orders.values() for deed in of_order}
     work.numbers = members.known(tx, here.id, ids) if ids else {}
+    of_orders = {deed.member_id for of_order in work.orders.values() for deed in of_order}
+    if of_orders:
+        work.numbers |= members.heirs(tx, here.id, of_orders)
     owners = {*work.numbers.values(), *work.people.values()}
     if owners and any(notice.event == REFUNDED for notice in fresh):
         owners |= referrals.inviters(tx, here.id, owners)  # a refund may take theirs back

@@ -192,9 +192,8 @@ def _pressed(ctx: Context) -> Reply:
     new: list[BadgeRule] = []
     wanted = _PRESSES[found[1]]
     meant = offered.giver_id if wanted == "taken_back" else offered.receiver_id
-    meant = members.known(ctx.tx, ctx.programme.id, [meant]).get(
-        meant, meant
-    )  # he may have been bound since
+    # he may have been bound since, or erased
+    meant = members.heirs(ctx.tx, ctx.programme.id, [meant])[meant]
     if presser.id != meant:
         key = "gift.not_giver" if wanted == "taken_back" else "gift.not_receiver"
         raise Refusal(key, name=ctx.name, who=_name(ctx, meant))

@@ -304,6 +304,10 @@ def came(ctx: Context, member: Member, *, new: bool) -> None:
             why: Why = "self" if code.member_id == member.id else "existing"
             _bind(ctx, here, code, "link", why=why, member_id=member.id)
         return
+    if code is not None and known_before(ctx, here):
+        if found is None:
+            _bind(ctx, here, code, "link", why="former", member_id=member.id)
+        return
     if code is not None and found is not None and found.state == "added":
         day = ctx.now.astimezone(here.zone).date()
         sums = referrals.promise(here.rules, ctx.event.platform, day)
@@ -370,7 +374,7 @@ def _hand_over(ctx: Context, words: list[str]) -> Reply:
     """Note that a reward has been handed over, and list what is left."""
     _check_owner(ctx)
     meant = _PRESSED.fullmatch(" ".join(words))
-    if meant is None or int(meant[1]) >= _ID_END:
+    if not ctx.event.genuine or meant is None or int(meant[1]) >= _ID_END:
         raise Refusal("invite.owed_gone")
     member_id, n = int(meant[1]), int(meant[2])
     by = f"{ctx.event.platform}:{ctx.event.sender.id}"

@@ -36,6 +36,7 @@ _GLUED = rf"(?:撤销|撤回|取消|[{LETTERS}{LETTERS.lower()}]{{8}})"
 _HINDERED: dict[uniting.Hindrance, str] = {
     "leaving": "link.leaving",
     "credit": "link.credit",
+    "invites": "link.invites",
 }
 _PRESSED = re.compile(rf"(yes|no) ([{LETTERS}]{{8}})")
 

@@ -71,7 +71,7 @@ def _told(ctx: Context, photo_id: int, name: str, *, likes: int) -> Reply:
 
 def _pressed(ctx: Context) -> Reply:
     """Carry out a button below a photo: for every other member, or for an owner."""
-    member = ctx.member  # who is in no group of ours decides nothing
+    _ = ctx.member  # refuses who is in no group of ours
     found = _PRESSED.fullmatch(ctx.args)
     number = int(found[2]) if found else _ID_END
     shown = photos.lock(ctx.tx, ctx.programme.id, number) if number < _ID_END else None
@@ -82,7 +82,7 @@ def _pressed(ctx: Context) -> Reply:
     if ctx.event.at - shown.made > timedelta(hours=ctx.rules.checkin.photo.valid_h):
         raise Refusal("photo.late")
     if found[1] == "like":
-        return _liked(ctx, shown, member.id)
+        return _liked(ctx, shown, ctx.earner.id)
     if ctx.event.sender.role != "owner":
         raise Refusal("photo.owners")
     if found[1] == "yes":
@@ -93,7 +93,7 @@ def _pressed(ctx: Context) -> Reply:
 
 def _liked(ctx: Context, shown: Photo, liker_id: int) -> Reply:
     rules = ctx.rules.checkin.photo
-    if liker_id == shown.member_id:
+    if liker_id == members.heirs(ctx.tx, ctx.programme.id, [shown.member_id])[shown.member_id]:
         raise Refusal("photo.own")
     since = members.since(ctx.tx, ctx.programme.id, liker_id).astimezone(ctx.programme.zone).date()
     if (ctx.today - since).days < rules.liker_days_min:

@@ -10,7 +10,7 @@ from content.questrules import QuestRule
 from content.texts import texts
 from handlers import questing as hearing
 from handlers import questreminders
-from storage import outbox, programmes, quests
+from storage import members, outbox, programmes, quests
 from storage.books import POINTS
 from storage.db import Tx
 from storage.programmes import Programme
@@ -80,7 +80,13 @@ def _pay_some(  # noqa: PLR0917 - a goal, its quest, and when
 ) -> int:
     """Pay the next members who have helped enough; after the last one the goal goes on."""
     some = quests.helpers(tx, here.id, goal, quest.helps_min, PAID_MAX)
-    tx.books.load(tx, here.id, POINTS, some)  # all at once, in the order of all
+    asks, whose = here.rules.welcome.asks, members.known(tx, here.id, some)
+    due = [  # who has been erased or bound to another is not, nor who has not shown who he is
+        each
+        for each in some
+        if whose.get(each) == each and not (asks and members.is_open(tx, here.id, each))
+    ]
+    tx.books.load(tx, here.id, POINTS, due)  # all at once, in the order of all
     after = goal._replace(cursor=some[-1] if some else 0)
     if len(some) < PAID_MAX:
         over = goal.stage == len(quest.stages)
@@ -88,7 +94,7 @@ def _pay_some(  # noqa: PLR0917 - a goal, its quest, and when
     if not quests.move(tx, here.id, goal, after):
         return 0
     today = now.astimezone(here.zone).date()
-    for member_id in some:
+    for member_id in due:
         key = f"{goal.last}/quest/{goal.quest}.{goal.stage}/{member_id}"
         occasion = Occasion(f"quest.{goal.quest}", member_id, now, today, key)
         hearing.pay(tx, here, quest, entry, key, occasion, now)

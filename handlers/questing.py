@@ -17,7 +17,7 @@ from content.questing import DONE, OPEN, PAID, Entry
 from content.questrules import QuestRule, hidden
 from content.rulebook import LevelRule, Rulebook
 from content.texts import texts
-from storage import awards, direct, ledger, levels, outbox, quests, rulebooks
+from storage import awards, direct, ledger, levels, members, outbox, quests, rulebooks
 from storage.db import Tx
 from storage.direct import Direct
 from storage.journeys import Sent
@@ -107,6 +107,8 @@ def hear(
     """Count something that a member has done, and pay what it has completed."""
     if occasion.what not in here.listens:
         return Heard([], [])
+    if here.rules.welcome.asks and members.is_open(tx, here.id, occasion.member_id):
+        return Heard([], [])  # he has to show first that he is a person
     asked = asked or ask(tx, here, occasion.member_id)
     ledger.account(tx, here.id, occasion.member_id)  # locked: what is read stays so
     standing = quests.answer(asked)

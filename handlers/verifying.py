@@ -46,7 +46,7 @@ def verify(ctx: Context) -> Reply | None:
     if ctx.group is not None and _busy(ctx):
         raise Refusal("verify.busy", name=isolate(member.name))
     held = questions.get(ctx.tx, ctx.programme.id, ctx.event.who)
-    if held is not None and held.group_id == 0:
+    if held is not None:
         _not_too_soon(ctx, held)
     tries = held.tries if held is not None and held.wait_ms == 0 else 0
     return _ask(ctx, ctx.rules.welcome, ctx.texts, _new(ctx.programme.id, 0, tries, ctx.now))
@@ -64,7 +64,7 @@ def _not_too_soon(ctx: Context, held: Held) -> None:
     if wait > timedelta():
         minutes = -(-wait // timedelta(minutes=1))
         raise Refusal("verify.wait", name=ctx.name, minutes=minutes)
-    if held.token and ctx.now - from_ms(held.asked_ms) < AGAIN:
+    if held.group_id == 0 and held.token and ctx.now - from_ms(held.asked_ms) < AGAIN:
         raise Refusal("verify.above", name=ctx.name)
 
 

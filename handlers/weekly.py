@@ -88,7 +88,7 @@ def announce(tx: Tx, programme_id: int, now: datetime) -> Became:
 
 
 def _places(tx: Tx, here: Programme, title: Title, monday: date) -> list[Place]:
-    opt_in = here.rules.privacy.boards == "opt_in"
+    opt_in = here.rules.privacy.opt_in
     span = Span(monday - _WEEK, monday - _DAY, "", title)
     return dayboards.board(tx, here.id, span, places=LEADERS_MAX + 1, opt_in=opt_in).places
 

@@ -52,7 +52,7 @@ _PARTS = {
     "lot": _Part(_OF_OWNER),
     "maturing": _Part(_OF_OWNER),
     "hold": _Part(_OF_OWNER),
-    "review": _Part(_OF_OWNER, leave_out=("posting",)),
+    "review": _Part(_OF_OWNER, leave_out=("posting", "decided_by", "why")),
     "spent": _Part(_OF_OWNER),
     "checkin": _Part(_OF_MEMBER, page="day"),
     "deed": _Part(_OF_MEMBER, page="key"),
@@ -110,7 +110,7 @@ _OWN_WORDS = {
     ),
 }
 _MEMBERSHIP = Sql(
-    "SELECT g.platform, g.title, s.state, s.joined_ms FROM membership s JOIN chat_group g"
+    "SELECT g.platform, g.title, s.state, s.tag, s.joined_ms FROM membership s JOIN chat_group g"
     " ON g.id = s.group_id WHERE s.programme_id = :programme AND s.member_id = :member"
     " ORDER BY s.joined_ms"
 )
@@ -146,7 +146,7 @@ def tell(tx: Tx, programme_id: int, member_id: int) -> Iterator[tuple[str, Itera
     accounts = tombstones.identities(tx, programme_id, member_id)
     for table in ("member", "identity"):
         yield table, _of_all(people, partial(_rows, tx, table, _PARTS[table]))
-    names: tuple[str, ...] = ("platform", "group", "state", "joined_ms")
+    names: tuple[str, ...] = ("platform", "group", "state", "tag", "joined_ms")
     yield "membership", _of_all(people, partial(_plain, tx, _MEMBERSHIP, names))
     yield "posting", _of_all(people, partial(_postings, tx, accounts=accounts))
     names = ("direction", "other", "amount", "note", "state", "day", "made_ms", "due_ms")

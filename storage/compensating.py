@@ -164,8 +164,8 @@ def pay(
     if run.state != RUNNING:
         raise CompensationError(f"run {number} is {run.state}, it has not begun")
     lines = tx.all(_UNPAID, programme=here.id, run=number, after=after, most=most)
-    whose = members.known(tx, here.id, [member_id for member_id, _ in lines])
-    postings = [_posting(here, run, now, line, whose.get(line[0], line[0])) for line in lines]
+    whose = members.heirs(tx, here.id, [member_id for member_id, _ in lines])
+    postings = [_posting(here, run, now, line, whose[line[0]]) for line in lines]
     results = ledger.post_many(tx, postings)
     done, failed, points = [], [], 0
     for (member_id, _), result in zip(lines, results, strict=True):

@@ -1,7 +1,7 @@
 """Erasure: asked for, thought over for some days, then done by the clock.
 
 What names a person goes; what the books need stays, under a number that is nobody's. Postings are
-sealed for ever, and name nobody (docs/decisions/0029).
+sealed for ever, and name nobody (docs/decisions/0027).
 """
 
 from datetime import date, datetime, timedelta
@@ -49,11 +49,11 @@ _OPEN_GIFTS = Sql(
 )
 _WALLETS = Sql(
     "SELECT wallet FROM account WHERE programme_id = :programme AND owner_id = :member"
-    " ORDER BY wallet"
+    " ORDER BY wallet <> 'points', wallet"
 )
 _NAMELESS = Sql(
     "UPDATE member SET name = :name, called = '', board_wish = -1, visibility = 'private',"
-    " named_by = '', erase_ms = NULL, erased_ms = COALESCE(erased_ms, :now)"
+    " spend_wish = 0, named_by = '', erase_ms = NULL, erased_ms = COALESCE(erased_ms, :now)"
     f" {_MEMBER}"
 )
 _NO_SNAPSHOT = Sql(
@@ -96,6 +96,11 @@ _GONE = (
     Sql(
         "UPDATE referral SET user_id = 'erased-' || CAST(id AS TEXT), due_ms = NULL"
         " WHERE programme_id = :programme AND member_id = :member"
+    ),
+    Sql(
+        "UPDATE referral SET inviter_points = 0, news = '', news_ms = NULL"
+        " WHERE programme_id = :programme AND inviter_id = :member"
+        " AND state IN ('clicked', 'pending', 'pending_cap')"
     ),
     *(Sql(f"DELETE FROM {table} {_OF}") for table in _ALL_OF_HIM),
     Sql(
@@ -176,7 +181,7 @@ def stay(tx: Tx, programme_id: int, member_id: int) -> bool:
     return tx.one(_STAY, programme=programme_id, member=member_id) is not None
 
 
-def run_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 20) -> int:
+def run_due(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 1) -> int:
     """Erase whose days of grace are over, but for what is under way; return how many."""
     done = 0
     for (member_id,) in tx.all(_DUE, programme=here.id, now=to_ms(now)):
@@ -190,6 +195,7 @@ def sweep(tx: Tx, here: Programme, today: date, now: datetime, *, most: int = 10
     """Write off what has still come to erased members; return of how many."""
     tx.books.write(tx)
     found = tx.all(_LEFT_OVER, programme=here.id, most=most)
+    tx.books.load(tx, here.id, POINTS, [id_ for (id_,) in found])
     for (member_id,) in found:
         _settle(tx, here, member_id, today, now)
         _forget(tx, here, member_id, now)

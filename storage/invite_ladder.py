@@ -68,7 +68,8 @@ _WAITING = Sql(
     "SELECT r.member_id, m.name, r.n, r.name, r.reward FROM invite_rung r JOIN member m"
     " ON m.programme_id = r.programme_id AND m.id = r.member_id"
     " WHERE r.programme_id = :programme AND r.state = 'open'"
-    " AND r.reward NOT LIKE 'badge-%' ORDER BY r.reached_ms, r.n LIMIT :most"
+    " AND m.merged_into IS NULL AND r.reward NOT LIKE 'badge-%'"
+    " ORDER BY r.reached_ms, r.n LIMIT :most"
 )
 _FULFIL = Sql(
     "UPDATE invite_rung SET state = 'fulfilled', ended_ms = :at, ended_by = :by"

@@ -161,7 +161,9 @@ def _not_yet(work: _Work, found: Referral) -> bool:
     has = ledger.account(work.tx, work.here.id, found.inviter_id)
     if credit.frozen(ours, has, "referral"):
         return True
-    return ours.welcome.asks and members.is_open(work.tx, work.here.id, found.member_id)
+    return ours.welcome.asks and any(
+        members.is_open(work.tx, work.here.id, each) for each in (found.member_id, found.inviter_id)
+    )
 
 
 def _verdict(work: _Work, found: Referral) -> Verdict:
@@ -251,8 +253,9 @@ def _close(work: _Work, found: Referral) -> None:
     )
     if paid:
         work.rewarded.append(found)
-        badges.count(work.tx, work.here, found.inviter_id, "invite", work.today)
-        invite_ladder.climb(work.tx, work.here, found.inviter_id, work.today, work.now)
+        if members.known(work.tx, work.here.id, [found.inviter_id]):  # else he has been erased
+            badges.count(work.tx, work.here, found.inviter_id, "invite", work.today)
+            invite_ladder.climb(work.tx, work.here, found.inviter_id, work.today, work.now)
 
 
 def _award(work: _Work, found: Referral, whose: str) -> Award:
@@ -316,10 +319,10 @@ def follow_reviews(
 ) -> Settled:
     """Let invitations be what somebody has decided about them."""
     work = _Work(tx, here, today, now)
-    rows = tx.all(_DECIDED, programme=here.id, most=most)
-    for row in rows:
-        found = referrals.read(row)
-        referrals.lock(tx, found)
+    rows = [referrals.read(row) for row in tx.all(_DECIDED, programme=here.id, most=most)]
+    owners = {owner for row in rows for owner in (row.inviter_id, row.member_id) if owner}
+    tx.books.load(tx, here.id, POINTS, owners)  # all at once: in the order of all
+    for found in rows:
         again = referrals.get(tx, here.id, found.id)
         if again is None or again.state != REVIEW:
             continue
@@ -327,6 +330,7 @@ def follow_reviews(
         invitee = reviews.get(tx, here.id, again.invitee_review)
         decided = inviter or invitee
         if decided is None or decided.state != reviews.APPROVED:
+            _take_back(work, again, "risk", ("invitee",))
             _reject(work, again, "risk")
             continue
         paid = again._replace(
@@ -369,15 +373,6 @@ def refunded(tx: Tx, here: Programme, member_id: int, order: str, now: datetime)
             _take_back(_Work(tx, here, today, now), again, "refund", ("inviter", "invitee"))
     else:
         referrals.undo_activation(tx, again)
-
-
-def void(tx: Tx, here: Programme, found: Referral, why: str, now: datetime) -> None:
-    """Let an invitation be none, with both accounts locked: what was paid for it goes back."""
-    work = _Work(tx, here, now.astimezone(here.zone).date(), now)
-    if found.state in {REVIEW, REWARDED}:
-        _take_back(work, found, why, ("inviter", "invitee"))
-    else:
-        _reject(work, found, why)
 
 
 def _take_back(work: _Work, found: Referral, why: str, whose: tuple[str, ...]) -> None:

@@ -158,7 +158,8 @@ _WISH = Sql(
     " WHERE programme_id = :programme AND id = :member",
 )
 _SEE = Sql(
-    "UPDATE member SET visibility = :visibility, board_wish = :wish"
+    "UPDATE member SET visibility = :visibility,"
+    f" board_wish = CASE WHEN board_wish = {RUNS_IT} THEN {RUNS_IT} ELSE :wish END"
     " WHERE programme_id = :programme AND id = :member"
 )
 _PLACES = Sql(
@@ -199,6 +200,12 @@ _KNOWN = Sql(
     " AND erased_ms IS NULL AND id IN (SELECT value FROM json_each(:ids))",
     postgres="SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
     " AND erased_ms IS NULL AND id = ANY(:ids)",
+)
+_HEIRS = Sql(
+    "SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
+    " AND id IN (SELECT value FROM json_each(:ids))",
+    postgres="SELECT id, COALESCE(merged_into, id) FROM member WHERE programme_id = :programme"
+    " AND id = ANY(:ids)",
 )
 _JOINED = Sql(
     "SELECT id, created_ms FROM member WHERE programme_id = :programme"
@@ -292,6 +299,16 @@ def known(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
     """
     some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
     return dict(tx.all(_KNOWN, programme=programme_id, ids=some))
+
+
+def heirs(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:
+    """Return in whose accounts what is some members' belongs now, the erased included.
+
+    Who has been bound to another has closed accounts; who has been erased has open ones, from which
+    what still comes is written off.
+    """
+    some = json.dumps([*ids]) if tx.is_sqlite else [*ids]
+    return dict(tx.all(_HEIRS, programme=programme_id, ids=some))
 
 
 def bound_to(tx: Tx, programme_id: int, ids: Collection[int]) -> dict[int, int]:

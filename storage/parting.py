@@ -360,7 +360,7 @@ def _doubles_back(pair: Pair, kept: Snapshot, binding: Binding) -> None:
     some = json.dumps([*amounts]) if tx.is_sqlite else [*amounts]
     rows = tx.all(_POSTING, programme=act.programme_id, ids=some) if amounts else []
     for row in sorted((as_row(tx, raw) for raw in rows), key=lambda row: row.id):
-        owner = members.known(tx, act.programme_id, [row.to_owner]).get(row.to_owner, row.to_owner)
+        owner = members.heirs(tx, act.programme_id, [row.to_owner])[row.to_owner]
         pends = row.to_bucket == "pending"
         due = tx.one(_DUE, programme=act.programme_id, id=row.id) if pends else None
         again = Posting(

@@ -1,6 +1,6 @@
 """Who came by whom: one row for each person and programme, which the first touch decides for life.
 
-Whoever changes a row that has a member locks the accounts of both first, then the row.
+Whoever pays, refuses or takes back locks the accounts of both first, then the row.
 """
 
 from collections.abc import Collection

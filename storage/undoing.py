@@ -158,7 +158,7 @@ def _as_owned(tx: Tx, row: Row) -> Row:
     to_owner = row.to_owner
     if row.to_bucket == "pending":
         (to_owner,) = tx.one(_RIPENED_FOR, programme=row.programme_id, id=row.id)
-    now = members.known(tx, row.programme_id, {row.from_owner, to_owner} - {PROGRAMME})
+    now = members.heirs(tx, row.programme_id, {row.from_owner, to_owner} - {PROGRAMME})
     return row._replace(
         from_owner=now.get(row.from_owner, row.from_owner), to_owner=now.get(to_owner, to_owner)
     )
