@@ -332,3 +332,41 @@ def test_in_english(room: Stage) -> None:
     assert "Good for 10 minutes and for one use" in room.heard()
     room.says(ann, "/link undo", private=True)
     assert room.heard() == "Ann, there is no binding to undo"
+
+
+INVITED = (
+    "INSERT INTO referral (programme_id, id, platform, user_id, member_id, inviter_id, way, state,"
+    " clicked_ms) SELECT programme_id, 5, 'telegram', 'x', {mine}, {other}, 'link', 'pending', 0"
+    " FROM member WHERE name = '小明的号'"
+)
+FOUND = (
+    "INSERT INTO finding (programme_id, id, member_id, kind, evidence, first_day, made_ms)"
+    " SELECT programme_id, 5, id, 'script', '', '2026-03-01', 0 FROM member WHERE name = '{who}'"
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (INVITED, "邀请过人、或是被邀请来的"),
+        (FOUND, "还有信用记录"),
+        ("UPDATE member SET erase_ms = 9 WHERE name = '{who}'", "正要注销"),
+    ],
+)
+@pytest.mark.parametrize("who", ["小明", "小明的号"])
+def test_what_hinders_a_binding_is_said_before_and_counts_after(
+    camp: Camp, row: str, told: str, who: str
+) -> None:
+    _days(camp, "小明", 1)
+    _days(camp, "小明的号", 1, "room")
+    yes, _ = camp.offer("小明的号", camp.code())
+    ming = "(SELECT m.id FROM member m WHERE m.name = '小明')"
+    mine, other = ("id", "0") if who == "小明的号" else ("0", ming)
+    change = row.format(who=who, mine=mine, other=other)
+    (outcome,) = camp.stage.worker.run([lambda tx: tx.core.exec_driver_sql(change).rowcount])
+    assert (outcome.error, outcome.value) == (None, 1)
+    assert told in camp.press("小明的号", yes)
+    code = camp.code() if "正要注销" not in told else ""
+    if code:
+        assert told in camp.ask("小明的号", f"绑定 {code}", "local")
+    assert camp.stage.balance("小明") == 5
