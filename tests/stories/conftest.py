@@ -18,3 +18,38 @@ def room(sqlite_url: str) -> Iterator[Stage]:
         faults = audit.faults(tx)
     engine.dispose()
     assert faults == []
+
+
+WORDS_ALONE = {
+    f"tests.stories.test_{name}"
+    for name in (
+        "badges",
+        "erasure",
+        "first_days",
+        "invites",
+        "link",
+        "privacy",
+        "quest_goals",
+        "quests",
+        "surveys",
+        "tags",
+        "verifying",
+        "weekly",
+        "welcome",
+    )
+}
+"""Stories whose store is told of elsewhere, on both databases: once is enough for the words."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let such stories happen on SQLite alone."""
+    twice = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.module.__name__ in WORDS_ALONE
+        and getattr(item, "callspec", None) is not None
+        and item.callspec.params.get("store_url") == "postgres"
+    ]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [item for item in items if item not in twice]
