@@ -72,7 +72,7 @@ def export(parser: argparse.ArgumentParser) -> None:
 
 def privacy(parser: argparse.ArgumentParser) -> None:
     """Fill in `privacy …`."""
-    what = parser.add_subparsers(required=True, metavar="what", dest="verb")
+    what = parser.add_subparsers(required=True, dest="verb")
     about = "write everything that is known about a member to a ZIP file, for him to have"
     person = what.add_parser("export", help=about, description=about)
     person.add_argument("member", metavar="MEMBER", help="a number, or telegram:123")

@@ -20,7 +20,7 @@ def tell(tx: Tx, owners: Collection[str], now: datetime) -> int:
     reached: dict[int, list[tuple[str, direct.Direct]]] = {}
     for owner in sorted(owners):
         platform, _, user = owner.partition(":")
-        chat = direct.chat_of(tx, platform, user)
+        chat = direct.of(tx, platform, user)
         if chat is not None:
             home = programmes.home(tx, platform, user) or MAIN
             reached.setdefault(home, []).append((owner, chat))

@@ -216,8 +216,7 @@ def _told(ctx: Context, key: str, member_id: int) -> Reply:
 
 
 def _act(ctx: Context) -> Act:
-    actor = f"{ctx.event.platform}:{ctx.event.sender.id}"[:100]
-    return Act(ctx.programme.id, ctx.rules, actor, ctx.event.at, ctx.today)
+    return Act(ctx.programme.id, ctx.rules, ctx.actor, ctx.event.at, ctx.today)
 
 
 def _refusal(ctx: Context, key: str) -> Refusal:

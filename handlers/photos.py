@@ -87,7 +87,7 @@ def _pressed(ctx: Context) -> Reply:
         raise Refusal("photo.owners")
     if found[1] == "yes":
         return _approve(ctx, shown)
-    photos.end(ctx.tx, ctx.programme.id, shown.id, photos.REFUSED, by=_actor(ctx), at=ctx.event.at)
+    photos.end(ctx.tx, ctx.programme.id, shown.id, photos.REFUSED, by=ctx.actor, at=ctx.event.at)
     return _ended(ctx, shown, photos.REFUSED)
 
 
@@ -116,10 +116,10 @@ def _approve(ctx: Context, shown: Photo) -> Reply:
         member_id=str(shown.member_id),
         platform=ctx.event.platform,
     )
-    (receipt,) = deeds.take(ctx.tx, ctx.programme.id, [notice], actor=_actor(ctx), now=ctx.now)
+    (receipt,) = deeds.take(ctx.tx, ctx.programme.id, [notice], actor=ctx.actor, now=ctx.now)
     if isinstance(receipt, Refusal):
         raise receipt
-    photos.end(ctx.tx, ctx.programme.id, shown.id, photos.APPROVED, by=_actor(ctx), at=ctx.event.at)
+    photos.end(ctx.tx, ctx.programme.id, shown.id, photos.APPROVED, by=ctx.actor, at=ctx.event.at)
     points = sum(part.points for part in receipt.deed.parts)
     return _ended(ctx, shown, photos.APPROVED, points)
 
@@ -130,7 +130,3 @@ def _ended(ctx: Context, shown: Photo, state: str, points: int = 0) -> Reply:
     key = "photo.approved" if state == photos.APPROVED else "photo.refused"
     key = "photo.paid" if points else key
     return Reply(ctx.texts.say(key, name=name, points=points), replaces=True)
-
-
-def _actor(ctx: Context) -> str:
-    return f"{ctx.event.platform}:{ctx.event.sender.id}"[:100]

@@ -30,12 +30,6 @@ _CHATS = Sql(
 )
 
 
-_CHAT_OF = Sql(
-    "SELECT platform, chat_id, locale FROM direct"
-    " WHERE programme_id = 0 AND platform = :platform AND user_id = :user"
-)
-
-
 class Direct(NamedTuple):
     """A private chat with the bot, and the language spoken there ("" where it is not known)."""
 
@@ -70,9 +64,3 @@ def of(tx: Tx, platform: str, user_id: str) -> Direct | None:
 def chats(tx: Tx, programme_id: int, member_id: int) -> list[Direct]:
     """Return a member's private chats with the bot, the one he has opened last first."""
     return [Direct(*row) for row in tx.all(_CHATS, programme=programme_id, member=member_id)]
-
-
-def chat_of(tx: Tx, platform: str, user_id: str) -> Direct | None:
-    """Return the private chat of an account on a platform, None where there is none."""
-    row = tx.one(_CHAT_OF, platform=platform, user=user_id)
-    return Direct(*row) if row is not None else None

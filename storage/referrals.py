@@ -3,9 +3,9 @@
 Whoever pays, refuses or takes back locks the accounts of both first, then the row.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from content.referral import ADDED, CLICKED, REJECTED, Why
 from content.rulebook import Rulebook
@@ -165,9 +165,9 @@ def get(tx: Tx, programme_id: int, referral_id: int) -> Referral | None:
     return read(row) if row else None
 
 
-def read(row: tuple[object, ...]) -> Referral:
+def read(row: Sequence[Any]) -> Referral:
     """Return a row as it was read."""
-    found = Referral(*row)  # type: ignore[arg-type]
+    found = Referral(*row)
     return found._replace(
         queued_day=to_day(found.queued_day), rewarded_day=to_day(found.rewarded_day)
     )

@@ -5,7 +5,7 @@ import pytest
 from content.linking import LETTERS
 from handlers.event import Chat
 from storage import programmes
-from storage.db import Tx
+from storage.db import Tx, reading
 from tests.stage import Stage
 from tests.stories.test_gifts import _due, _held, _offered
 from tests.stories.test_makeup import _buttons, _labels
@@ -101,6 +101,9 @@ def test_two_accounts_become_one_member(camp: Camp) -> None:
     assert "连续 6 天" in camp.room("小明的号", "签到")  # by either, once
     assert "今天已经签过啦" in camp.group("小明", "签到")
     assert "🥇 小明 · 30\n\n👉 小明：第 1 名（共 1 人）" in camp.group("小明", "总榜")
+    with reading(stage.engine) as tx:
+        signed = tx.core.exec_driver_sql("SELECT DISTINCT actor FROM posting").fetchall()
+    assert {actor.partition(":")[0] for (actor,) in signed} == {"member"}
 
 
 def test_a_day_of_both_counts_once(camp: Camp) -> None:

@@ -6,6 +6,7 @@ from content.message import Reply
 from content.rulebook import shipped_document
 from handlers.event import Sender
 from storage import rulebooks
+from storage.db import reading
 from storage.programmes import MAIN
 from tests.stage import Stage
 
@@ -26,6 +27,13 @@ def club(room: Stage) -> Stage:
 
 def owner(stage: Stage) -> Sender:
     return stage.person("群主", role="owner")
+
+
+def actors(stage: Stage) -> set[str]:
+    """Return by what kinds of names postings are signed: they are sealed, and name no account."""
+    with reading(stage.engine) as tx:
+        rows = tx.core.exec_driver_sql("SELECT DISTINCT actor FROM posting").fetchall()
+    return {actor.partition(":")[0] for (actor,) in rows}
 
 
 def shows(stage: Stage, who: str = "小明", text: str = "晒单 今天的饭", **more: object) -> Reply:
@@ -59,6 +67,7 @@ def test_a_photo_that_three_others_like_earns_points(club: Stage) -> None:
     assert club.balance("小明") == had + 10
     club.says("小明", "明细 1")
     assert "+10  晒单" in club.heard()
+    assert actors(club) == {"member"}
 
 
 def test_an_owner_decides_alone(club: Stage) -> None:
